@@ -1,0 +1,262 @@
+// The port to the world as Bun fills it. No other file of core touches Bun.
+import { randomBytes, verify } from 'node:crypto'
+import {
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+import { keyObjectOf } from './chain/signature.ts'
+import { AurexError, exitCode, messageOf } from './errors.ts'
+import type { Clock, Files, Listener, Runtime, SignatureCheck, Socket, SocketHandlers } from './runtime.ts'
+
+export interface BunOptions {
+  /**
+   * Hears what a socket's handlers threw, which is a fault of ours. Only the socket whose handler it was is destroyed:
+   * its state cannot be trusted, all the others are served on. Without this it is written to stderr.
+   */
+  readonly onFault?: (error: unknown) => void
+}
+
+/** The real runtime. */
+export function bunRuntime(options: BunOptions = {}): Runtime {
+  const onFault = options.onFault ?? ((error: unknown) => void process.stderr.write(`${Bun.inspect(error)}\n`))
+  return {
+    clock,
+    random: (length) => new Uint8Array(randomBytes(length)),
+    listen: async (host, port, handlers) => listen(host, port, handlers, onFault),
+    connect: (host, port, handlers) => connect(host, port, handlers, onFault),
+    files,
+    verifyInBackground,
+  }
+}
+
+const clock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(milliseconds, run) {
+    const timer = setTimeout(run, milliseconds)
+    return { cancel: () => clearTimeout(timer) }
+  },
+  soon: (run) => void setImmediate(run),
+}
+
+// ---- sockets ----
+
+type Raw = Bun.Socket<BunSocket>
+type OnFault = (error: unknown) => void
+
+/**
+ * How long an ended socket waits for the other side to end too. Closing while bytes are still coming in makes the
+ * system send a reset, which can overtake our last line: the `ERROR` that says why (RFC 9112, 9.6, has the same story).
+ */
+const lingerMilliseconds = 1_000
+
+/** Public for tests: beside what the port asks for, it can end its writing side alone, as a stranger's client may. */
+export class BunSocket implements Socket {
+  readonly remoteHost: string
+  readonly remotePort: number
+  readonly #raw: Raw
+  readonly #handlers: SocketHandlers
+  readonly #onFault: OnFault
+  #state: 'open' | 'ending' | 'closed' = 'open'
+  #linger: ReturnType<typeof setTimeout> | undefined
+
+  constructor(raw: Raw, handlers: SocketHandlers, onFault: OnFault) {
+    this.#raw = raw
+    this.#handlers = handlers
+    this.#onFault = onFault
+    // A socket that takes both families shows IPv4 as ::ffff:1.2.3.4.
+    this.remoteHost = raw.remoteAddress.replace(/^::ffff:(?=\d+\.)/, '')
+    this.remotePort = raw.remotePort
+  }
+
+  write(bytes: Uint8Array): number {
+    // Bun answers -1 where the socket is closed already.
+    return this.#state === 'open' ? Math.max(0, this.#raw.write(bytes)) : 0
+  }
+
+  /** Sends nothing more, and reads on. */
+  finish(): void {
+    if (this.#state === 'open') this.#raw.shutdown()
+  }
+
+  end(): void {
+    if (this.#state !== 'open') return
+    this.#state = 'ending'
+    this.#raw.resume() // What still comes is read and dropped.
+    this.#linger = setTimeout(() => this.#raw.end(), lingerMilliseconds)
+    this.#raw.shutdown()
+  }
+
+  destroy(): void {
+    if (this.#state !== 'closed') this.#raw.terminate()
+  }
+
+  pause(): void {
+    if (this.#state === 'open') this.#raw.pause()
+  }
+
+  resume(): void {
+    if (this.#state === 'open') this.#raw.resume()
+  }
+
+  opened(): void {
+    this.#guard(() => this.#handlers.open?.(this))
+  }
+
+  received(bytes: Uint8Array): void {
+    if (this.#state === 'open') this.#guard(() => this.#handlers.data(this, bytes))
+  }
+
+  drained(): void {
+    if (this.#state === 'open') this.#guard(() => this.#handlers.drain?.(this))
+  }
+
+  otherEnded(): void {
+    if (this.#state === 'open') this.#guard(() => this.#handlers.end?.(this))
+  }
+
+  closed(error: Error | undefined): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    clearTimeout(this.#linger)
+    this.#guard(() => this.#handlers.close?.(this, error))
+  }
+
+  #guard(run: () => void): void {
+    try {
+      run()
+    } catch (error) {
+      this.#onFault(error)
+      this.destroy()
+    }
+  }
+}
+
+function bunHandlers(handlers: SocketHandlers, onFault: OnFault) {
+  return {
+    open(raw: Raw) {
+      raw.data = new BunSocket(raw, handlers, onFault)
+      raw.data.opened()
+    },
+    data: (raw: Raw, bytes: Buffer) => raw.data.received(bytes),
+    drain: (raw: Raw) => raw.data.drained(),
+    end: (raw: Raw) => raw.data.otherEnded(),
+    close: (raw: Raw, error?: Error) => raw.data.closed(error),
+    error: (_raw: Raw, error: Error) => onFault(error),
+  }
+}
+
+function listen(host: string, port: number, handlers: SocketHandlers, onFault: OnFault): Listener {
+  try {
+    const server = Bun.listen<BunSocket>({
+      hostname: host,
+      port,
+      allowHalfOpen: true,
+      socket: bunHandlers(handlers, onFault),
+    })
+    return { host, port: server.port, stop: () => server.stop() }
+  } catch (cause) {
+    throw listenError(host, port, cause)
+  }
+}
+
+function listenError(host: string, port: number, cause: unknown): AurexError {
+  const options = { cause, exit: exitCode.unavailable }
+  if ((cause as NodeJS.ErrnoException).code === 'EADDRINUSE') {
+    const message = `port ${port} on ${host} is in use already; is another node running? Choose another with --port`
+    return new AurexError('address-in-use', message, options)
+  }
+  const message = `cannot listen on ${host} port ${port}: ${messageOf(cause)}; choose another address or --port`
+  return new AurexError('listen-failed', message, options)
+}
+
+async function connect(host: string, port: number, handlers: SocketHandlers, onFault: OnFault): Promise<Socket> {
+  try {
+    const raw = await Bun.connect<BunSocket>({
+      hostname: host,
+      port,
+      allowHalfOpen: true,
+      // Without a handler of its own, Bun gives a failed connect to `error` as well.
+      socket: { ...bunHandlers(handlers, onFault), connectError: () => {} },
+    })
+    return raw.data
+  } catch (cause) {
+    const message = `cannot connect to ${host} port ${port}: ${messageOf(cause)}; is a node listening there?`
+    throw new AurexError('connect-failed', message, { cause, exit: exitCode.unavailable })
+  }
+}
+
+// ---- files ----
+
+const files: Files = {
+  readText(path) {
+    try {
+      return readFileSync(path, 'utf8')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      throw error
+    }
+  },
+  createText(path, text, mode) {
+    const file = openSync(path, 'wx', 0o600)
+    try {
+      fchmodSync(file, mode) // open's own mode is cut by the umask
+      writeFileSync(file, text)
+      fsyncSync(file)
+    } catch (error) {
+      unlinkSync(path) // Half a key would keep the next start from making a whole one.
+      throw error
+    } finally {
+      closeSync(file)
+    }
+    syncDirectory(dirname(path))
+  },
+  makeDirectory: (path) => void mkdirSync(path, { recursive: true, mode: 0o700 }),
+  mode: (path) => statSync(path).mode & 0o777,
+}
+
+/** A new file's name is durable when its directory is (fsync(2)). */
+function syncDirectory(path: string): void {
+  const directory = openSync(path, 'r')
+  try {
+    fsyncSync(directory)
+  } finally {
+    closeSync(directory)
+  }
+}
+
+// ---- signatures ----
+
+/** With a callback, node:crypto checks on the thread pool. */
+function verifyInBackground({ publicKey, message, signature }: SignatureCheck): Promise<boolean> {
+  return new Promise((resolve) => {
+    // An error is not a yes either: the rule decides.
+    verify(null, message, keyObjectOf(publicKey), signature, (error, valid) => resolve(error === null && valid))
+  })
+}
+
+// ---- plugins from elsewhere ----
+
+/**
+ * Makes bare imports of these names resolve to the given modules, wherever the importing file lies: a plugin in a
+ * single file, with no node_modules near it, gets the very functions that run this node. The namespaces are handed in
+ * because in a bundle the modules are chunks that have no name of their own any more.
+ */
+export function provideToPlugins(modules: Readonly<Record<string, object>>): void {
+  Bun.plugin({
+    name: 'aurex',
+    setup(build) {
+      for (const [name, namespace] of Object.entries(modules)) {
+        build.module(name, () => ({ exports: { ...namespace }, loader: 'object' }))
+      }
+    },
+  })
+}

@@ -1,0 +1,93 @@
+import { AurexError, decline, found, messageOf, type Result } from '../errors.ts'
+import type { Admission, Storage } from '../plugin.ts'
+import type { Runtime } from '../runtime.ts'
+import type { Hash } from './canonical.ts'
+import { Mempool, type PoolEntry } from './mempool.ts'
+import type { ReadTransaction } from './transaction.ts'
+import type { Limits } from '../limits.ts'
+
+interface Parts {
+  readonly storage: Pick<Storage, 'keepPending' | 'locate'>
+  readonly mempool: Mempool
+  readonly limits: Limits
+  readonly clock: Runtime['clock']
+  /** Told after the write, with what came in. */
+  readonly admitted: (entries: readonly PoolEntry[]) => void
+  readonly storageFailed: (error: AurexError) => void
+}
+
+/**
+ * The way into the mempool. What arrives in one turn of the event loop is written in one durable commit, and only then
+ * is anybody told that it was taken: an acknowledgement is never ahead of the disk.
+ */
+export class AdmissionDesk {
+  readonly #parts: Parts
+  /** On the way in: verified, not yet written. Counted by the quotas. */
+  #waiting: Mempool
+  #promises = new Map<
+    Hash,
+    { readonly answer: Promise<Result<Admission>>; readonly settle: (r: Result<Admission>) => void }
+  >()
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+    this.#waiting = new Mempool(parts.limits)
+  }
+
+  /** The answer that a transaction on its way in will get; undefined when it is not on its way. */
+  pendingAnswer(hash: Hash): Promise<Result<Admission>> | undefined {
+    return this.#promises.get(hash)?.answer
+  }
+
+  room(read: ReadTransaction) {
+    return this.#parts.mempool.room(read, this.#waiting)
+  }
+
+  /** Takes a verified transaction. Resolves when it is durable, or refused because it could not be made so. */
+  admit(read: ReadTransaction): Promise<Result<Admission>> {
+    const underWay = this.pendingAnswer(read.hash)
+    if (underWay !== undefined) return underWay
+    if (this.#waiting.size === 0) this.#parts.clock.soon(() => this.#write())
+    this.#waiting.add({ read, receivedAt: this.#parts.clock.now() })
+    const { promise: answer, resolve: settle } = Promise.withResolvers<Result<Admission>>()
+    this.#promises.set(read.hash, { answer, settle })
+    return answer
+  }
+
+  /** Resolves when nothing is on its way in. */
+  async settled(): Promise<void> {
+    while (this.#promises.size > 0) await Promise.allSettled([...this.#promises.values()].map(({ answer }) => answer))
+  }
+
+  #write(): void {
+    // A block that was written meanwhile may hold some of them.
+    const entries = [...this.#waiting.entries()].filter(
+      ({ read }) => this.#parts.storage.locate(read.hash) === undefined,
+    )
+    const promises = this.#promises
+    const refusal = this.#keep(entries)
+    const hashes = new Set(entries.map(({ read }) => read.hash))
+    const all = [...this.#waiting.entries()]
+    this.#waiting = new Mempool(this.#parts.limits)
+    this.#promises = new Map()
+    if (refusal === undefined) this.#parts.admitted(entries)
+    for (const { read } of all) {
+      const { hash } = read
+      const status = hashes.has(hash) ? 'admitted' : 'included'
+      promises.get(hash)?.settle(refusal ?? found({ hash, read, status }))
+    }
+  }
+
+  #keep(entries: readonly PoolEntry[]) {
+    try {
+      this.#parts.storage.keepPending(
+        entries.map(({ read, receivedAt }) => ({ hash: read.hash, transaction: read.transaction, receivedAt })),
+      )
+    } catch (error) {
+      if (error instanceof AurexError) this.#parts.storageFailed(error)
+      return decline('storage-unavailable', `nothing is recorded at the moment: ${messageOf(error)}`)
+    }
+    for (const entry of entries) this.#parts.mempool.add(entry)
+    return undefined
+  }
+}

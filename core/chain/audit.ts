@@ -1,0 +1,110 @@
+import { AurexError } from '../errors.ts'
+import type { Consensus, Storage, StoredHeader } from '../plugin.ts'
+import { Ancestors, medianTimePast } from './ancestry.ts'
+import { readBody, readHeader, sealedHeaderOf, verifyBlockSignature } from './block.ts'
+import { canonicalJson } from './canonical.ts'
+import type { Genesis } from './genesis.ts'
+import { parseTimestamp } from './timestamp.ts'
+import { readTransaction, transactionHash, verifyTransaction, type ReadTransaction } from './transaction.ts'
+
+export interface AuditParts {
+  readonly storage: Storage
+  readonly genesis: Genesis
+  readonly consensus: Consensus
+  /** Signatures are nine tenths of the work; hashes alone show every changed byte but not a forged row. */
+  readonly signatures: boolean
+}
+
+/** The first thing that is wrong, and where. */
+export interface Damage {
+  /** Table and key, as a person would look it up. */
+  readonly row: string
+  readonly what: string
+}
+
+/**
+ * Re-checks a whole ledger from the genesis up by the rules of its chain, then what is pending. Yields after each block
+ * how far it is, so that it can be run beside other work; returns the first damage, or undefined when all is sound.
+ */
+export function* auditLedger(parts: AuditParts): Generator<number, Damage | undefined> {
+  const { storage, genesis } = parts
+  const ancestors = new Ancestors(storage)
+  try {
+    const first = storage.headerAt(0)
+    if (first === undefined || canonicalJson(first.header) !== canonicalJson(sealedHeaderOf(genesis.block))) {
+      return { row: rowOfBlock(0), what: 'is not the block of the genesis that the ledger was made for' }
+    }
+    let below: StoredHeader = first
+    for (let index = 1; index <= storage.head().header.index; index++) {
+      const damage = auditBlock(parts, ancestors, index, below)
+      if (damage !== undefined) return damage
+      below = storage.headerAt(index)!
+      yield index
+    }
+    return auditPending(parts)
+  } catch (error) {
+    // The store says itself which row it could not read.
+    if (error instanceof AurexError && error.code === 'ledger-damaged') return { row: 'ledger', what: error.message }
+    throw error
+  }
+}
+
+const rowOfBlock = (index: number): string => `blocks, "index" ${index}`
+
+function auditBlock(parts: AuditParts, ancestors: Ancestors, index: number, below: StoredHeader): Damage | undefined {
+  const { storage, genesis, consensus } = parts
+  const row = rowOfBlock(index)
+  const stored = storage.headerAt(index)
+  if (stored === undefined) return { row, what: 'is missing' }
+  const damage = auditTransactions(parts, index)
+  if (damage !== undefined) return damage
+  const block = storage.block(stored.header.current_hash)
+  if (block === undefined) return { row, what: 'is not found by its own hash' }
+  const header = readHeader(block, genesis.rules)
+  if (!header.ok) return { row, what: header.detail }
+  if (block.index !== index) return { row, what: `says index ${block.index}` }
+  if (block.prev_hash !== below.header.current_hash)
+    return { row, what: 'prev_hash is not the hash of the block below' }
+  const ancestry = ancestors.of(below.header)
+  if (parseTimestamp(block.timestamp)! <= medianTimePast(ancestry))
+    return { row, what: 'timestamp is before the median' }
+  const seal = consensus.verify(block, ancestry)
+  if (!seal.ok) return { row, what: `${seal.code}: ${seal.detail}` }
+  if (stored.totalWork !== below.totalWork + consensus.weight(block)) return { row, what: 'total work is not the sum' }
+  const body = readBody(header.value, genesis.rules)
+  if (!body.ok) return { row, what: body.detail }
+  if (!parts.signatures) return undefined
+  const signature = verifyBlockSignature(header.value)
+  if (!signature.ok) return { row, what: signature.detail }
+  const forged = body.value.transactions.find((read) => !verifyTransaction(read).ok)
+  return forged && { row: rowOfTransaction(forged.hash, index), what: 'the signature is not by its sender' }
+}
+
+const rowOfTransaction = (hash: string, index: number): string => `transactions, tx_hash ${hash} (block ${index})`
+
+/** Each row against the id under which it is filed, so that a changed one is named and not only its block. */
+function auditTransactions({ storage, genesis }: AuditParts, index: number): Damage | undefined {
+  for (const { hash, transaction, position } of storage.transactionsAt(index)) {
+    const row = rowOfTransaction(hash, index)
+    if (transactionHash(transaction, genesis.rules.chainId) !== hash) return { row, what: 'its content has another id' }
+    const place = storage.locate(hash)
+    if (place?.blockIndex !== index || place.position !== position) return { row, what: 'is not found by its id' }
+  }
+  return undefined
+}
+
+function auditPending({ storage, genesis, signatures }: AuditParts): Damage | undefined {
+  for (const { hash, transaction } of storage.pending()) {
+    const read = readTransaction(transaction, genesis.rules)
+    const what = read.ok ? pendingFault(hash, read.value, signatures) : read.detail
+    if (what !== undefined) return { row: `transactions, tx_hash ${hash} (pending)`, what }
+  }
+  return undefined
+}
+
+function pendingFault(hash: string, read: ReadTransaction, signatures: boolean): string | undefined {
+  if (read.hash !== hash) return 'its content has another id'
+  return signatures && !verifyTransaction(read).ok ? 'the signature is not by its sender' : undefined
+}
+
+export const damageText = ({ row, what }: Damage): string => `${row}: ${what}`

@@ -1,0 +1,430 @@
+import { accepted, AurexError, decline, found, messageOf, refuse, type Result, type Verdict } from '../errors.ts'
+import type { CoreEvents } from '../events.ts'
+import type { Limits } from '../limits.ts'
+import type { Log } from '../log.ts'
+import type {
+  Admission,
+  AppliedBlock,
+  Chain as ChainSlot,
+  Change,
+  Consensus,
+  PendingTransaction,
+  RecordedTransaction,
+  Storage,
+  StoredHeader,
+  TransactionStatus,
+} from '../plugin.ts'
+import type { Runtime } from '../runtime.ts'
+import { AdmissionDesk } from './admission.ts'
+import { Ancestors, medianTimePast } from './ancestry.ts'
+import { readBody, readHeader, sealedHeaderOf, type Block, type ReadBlock, type SealedHeader } from './block.ts'
+import { zeroHash, type Hash } from './canonical.ts'
+import { isBetter } from './forkchoice.ts'
+import type { Genesis } from './genesis.ts'
+import { Mempool, type PoolEntry } from './mempool.ts'
+import { Orphans } from './orphans.ts'
+import { parseTimestamp } from './timestamp.ts'
+import { badSignature, readTransaction, transactionHash, type ReadTransaction } from './transaction.ts'
+import { Verifier } from './verifier.ts'
+
+export interface ChainParts {
+  readonly genesis: Genesis
+  readonly consensus: Consensus
+  readonly storage: Storage
+  readonly runtime: Runtime
+  readonly limits: Limits
+  readonly log: Log
+  readonly emit: <E extends keyof CoreEvents>(event: E, fact: CoreEvents[E]) => void
+  /** Called after the head moved or a transaction came in: who produces looks again. */
+  readonly changed: (what: 'head' | 'transactions') => void
+}
+
+type ReadHeader = Omit<ReadBlock, 'transactions' | 'bytes'>
+
+/** What a block stands on. */
+interface Branch {
+  readonly parent: StoredHeader
+  /** The side blocks up to and including the parent, oldest first; none when the parent is recorded. */
+  readonly side: readonly StoredHeader[]
+  /** The last recorded block below. */
+  readonly fork: StoredHeader
+}
+
+/**
+ * The single writer. Whatever is slow about a block or a transaction (signatures, proof of work) is done beside it;
+ * from the last check to the commit nothing awaits, so there are no locks and no interleavings.
+ */
+export class Chain implements ChainSlot {
+  readonly genesis: Genesis
+  readonly mempool: Mempool
+  readonly ancestors: Ancestors
+  readonly #parts: ChainParts
+  readonly #orphans: Orphans
+  readonly #verifier: Verifier
+  readonly #desk: AdmissionDesk
+  /** Orphans that found their parent and are on their way in. */
+  readonly #adoptions = new Set<Promise<void>>()
+  #storageDownSince: number | undefined
+  #closed = false
+
+  constructor(parts: ChainParts) {
+    this.#parts = parts
+    this.genesis = parts.genesis
+    this.mempool = new Mempool(parts.limits)
+    this.ancestors = new Ancestors(parts.storage)
+    this.#orphans = new Orphans(parts.limits)
+    this.#verifier = new Verifier(parts.runtime)
+    this.#desk = new AdmissionDesk({
+      storage: parts.storage,
+      mempool: this.mempool,
+      limits: parts.limits,
+      clock: parts.runtime.clock,
+      admitted: (entries) => this.#admitted(entries),
+      storageFailed: (error) => this.#storageFailed(error),
+    })
+  }
+
+  // ---- queries ----
+
+  head(): StoredHeader {
+    return this.#parts.storage.head()
+  }
+
+  headerAt(index: number): StoredHeader | undefined {
+    return this.#parts.storage.headerAt(index)
+  }
+
+  block(hash: Hash): Block | undefined {
+    return this.#parts.storage.block(hash)
+  }
+
+  transaction(hash: Hash): RecordedTransaction | undefined {
+    return this.#parts.storage.transaction(hash)
+  }
+
+  pendingCount(): number {
+    return this.mempool.size
+  }
+
+  status(hash: Hash): TransactionStatus {
+    const { storage } = this.#parts
+    const place = storage.locate(hash)
+    if (place === undefined) return { status: this.mempool.get(hash) === undefined ? 'unknown' : 'pending' }
+    const blockHash = storage.headerAt(place.blockIndex)!.header.current_hash
+    const confirmations = storage.head().header.index - place.blockIndex + 1
+    return { status: 'included', blockIndex: place.blockIndex, blockHash, confirmations }
+  }
+
+  /** Takes nothing more of its own accord; resolves when what is on its way in is written or refused. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await Promise.all([this.#desk.settled(), ...this.#adoptions])
+  }
+
+  // ---- transactions ----
+
+  /** Takes up what was pending when the node stopped. Rows that do not hold any more are named in the log and left alone. */
+  async restorePending(): Promise<void> {
+    const { storage, log } = this.#parts
+    const entries: PoolEntry[] = []
+    for (const { hash, transaction, receivedAt } of storage.pending()) {
+      const read = readTransaction(transaction, this.genesis.rules)
+      if (read.ok && read.value.hash === hash) entries.push({ read: read.value, receivedAt })
+      else
+        log.error('a pending transaction in the ledger is damaged', { hash, why: read.ok ? 'wrong id' : read.detail })
+    }
+    const bad = await Promise.all(entries.map(async (entry) => !(await this.#verifier.verify(entry.read))))
+    for (const [i, entry] of entries.entries()) {
+      if (bad[i] === true)
+        log.error('a pending transaction in the ledger is damaged', { hash: entry.read.hash, why: 'signature' })
+      else this.mempool.add(entry)
+    }
+  }
+
+  async submitTransaction(value: unknown): Promise<Result<Admission>> {
+    const read = readTransaction(value, this.genesis.rules)
+    const result = read.ok ? await this.#admit(read.value) : read
+    if (!result.ok) this.#parts.emit('tx:refused', { code: result.code, detail: result.detail })
+    return result
+  }
+
+  async #admit(read: ReadTransaction): Promise<Result<Admission>> {
+    // Cheap checks first: nobody gets a signature checked for what is known or has no room.
+    const early = this.#knownOrFull(read)
+    if (early !== undefined) return early
+    if (!(await this.#verifier.verify(read))) return badSignature
+    return this.#knownOrFull(read) ?? this.#desk.admit(read)
+  }
+
+  #knownOrFull(read: ReadTransaction): Result<Admission> | Promise<Result<Admission>> | undefined {
+    const { hash } = read
+    const { status } = this.status(hash)
+    if (status !== 'unknown') return found({ hash, read, status })
+    const underWay = this.#desk.pendingAnswer(hash)
+    if (underWay !== undefined) return underWay
+    const room = this.#desk.room(read)
+    return room.ok ? undefined : room
+  }
+
+  #admitted(entries: readonly PoolEntry[]): void {
+    this.#storageWorked()
+    for (const { read } of entries) {
+      const { hash, transaction } = read
+      this.#parts.emit('tx:admitted', { hash, transaction, pending: this.mempool.size })
+    }
+    if (entries.length > 0) this.#parts.changed('transactions')
+  }
+
+  // ---- blocks ----
+
+  /**
+   * Refusals, beside those of `readHeader` and `readBody`: `known`, `orphan` (kept until its parent comes),
+   * `bad-index`, `bad-timestamp`, `timestamp-ahead`, the engine's own, `reorganisation-too-deep`, `bad-state-root`,
+   * `duplicate-transaction` (recorded on this branch already), `storage-unavailable`. Only a block that was found valid
+   * is remembered: an invalid variant of it does not keep it out.
+   */
+  async submitBlock(value: unknown, from = 'local'): Promise<Verdict> {
+    const started = this.#parts.runtime.clock.monotonic()
+    const header = readHeader(value, this.genesis.rules)
+    const verdict = header.ok ? await this.#examine(header.value, from, started) : header
+    if (!verdict.ok && verdict.code !== 'known' && verdict.code !== 'orphan') {
+      const hash = header.ok ? header.value.block.current_hash : undefined
+      this.#parts.emit('block:refused', { hash, code: verdict.code, detail: verdict.detail })
+    }
+    return verdict
+  }
+
+  async #examine(header: ReadHeader, from: string, started: number): Promise<Verdict> {
+    const { block } = header
+    if (this.#parts.storage.header(block.current_hash) !== undefined) return known
+    const branch = this.#branchBelow(block)
+    if (branch === undefined) return this.#keepOrphan(header, from)
+    const headerVerdict = this.#checkHeader(block, branch)
+    if (!headerVerdict.ok) return headerVerdict
+    if (!(await this.#verifier.verify(header))) {
+      return refuse('bad-signature', 'the signature over current_hash is not by the key in public_key_pem')
+    }
+    const read = readBody(header, this.genesis.rules)
+    if (!read.ok) return read
+    const bad = await this.#firstBadSignature(read.value.transactions)
+    if (bad !== undefined) return refuse('bad-signature', `transaction ${bad} of the block: ${badSignature.detail}`)
+    return this.#write(read.value, started)
+  }
+
+  /** What a header must be after this parent, before anybody looks at the body. */
+  #checkHeader(header: SealedHeader, branch: Branch): Verdict {
+    const { consensus, runtime } = this.#parts
+    const { parent } = branch
+    if (header.index !== parent.header.index + 1) {
+      return refuse('bad-index', `index: expected ${parent.header.index + 1}, got ${header.index}`)
+    }
+    // No application is loaded: there is no state to commit to.
+    if (header.state_root !== zeroHash) return refuse('bad-state-root', 'state_root: expected 64 zeros')
+    if (header.finality !== undefined) return refuse('bad-finality', 'finality: this chain has no such certificates')
+    const ancestry = this.ancestors.of(parent.header)
+    const time = parseTimestamp(header.timestamp)!
+    if (time <= medianTimePast(ancestry)) {
+      return refuse('bad-timestamp', 'timestamp: expected later than the median of the last 11 blocks')
+    }
+    // Clocks differ: a block from the future may be good in a while, so nobody is to blame.
+    if (time > runtime.clock.now() + consensus.futureMillisecondsMax) {
+      return decline(
+        'timestamp-ahead',
+        `timestamp: more than ${consensus.futureMillisecondsMax / 1000} s ahead of this clock`,
+      )
+    }
+    const seal = consensus.verify(header, ancestry)
+    return seal.ok ? this.#checkDepth(header, branch) : seal
+  }
+
+  #checkDepth(header: SealedHeader, { fork }: Branch): Verdict {
+    const depth = this.head().header.index - fork.header.index
+    const limit = this.#parts.limits.reorganisation_blocks_max
+    if (depth <= limit) return accepted
+    this.#parts.log.error('a branch that would undo more blocks than allowed was refused', {
+      block: header.current_hash,
+      depth,
+      limit,
+    })
+    return decline('reorganisation-too-deep', `the branch leaves the recorded chain ${depth} blocks below its head`)
+  }
+
+  /** What stands below a block; undefined while its parent is not known here. */
+  #branchBelow(block: SealedHeader): Branch | undefined {
+    const { storage } = this.#parts
+    const parent = storage.header(block.prev_hash)
+    const side: StoredHeader[] = []
+    let at = parent
+    for (; at !== undefined && !at.recorded; at = storage.header(at.header.prev_hash)) side.unshift(at)
+    return parent === undefined || at === undefined ? undefined : { parent, side, fork: at }
+  }
+
+  async #firstBadSignature(reads: readonly ReadTransaction[]): Promise<Hash | undefined> {
+    // The id does not cover the signature, so only the very same one, by the same key, counts as seen.
+    const unseen = reads.filter((read) => {
+      const pooled = this.mempool.get(read.hash)?.read
+      return (
+        pooled?.transaction.signature !== read.transaction.signature || pooled.signer.address !== read.signer.address
+      )
+    })
+    return unseen[await this.#verifier.firstBad(unseen)]?.hash
+  }
+
+  #keepOrphan(header: ReadHeader, from: string): Verdict {
+    const { block } = header
+    // Its transactions are not read yet, so its size is not known better than this.
+    const bytes = Buffer.byteLength(JSON.stringify(block))
+    const { blockTransactionsMax, blockBytesMax } = this.genesis.rules.limits
+    if (block.transactions.length > blockTransactionsMax || bytes > 2 * blockBytesMax) {
+      return refuse('too-large', `${block.transactions.length} transactions, ${bytes} bytes`)
+    }
+    return this.#orphans.keep(block, bytes, from)
+  }
+
+  // ---- the writer: nothing below awaits ----
+
+  #write(read: ReadBlock, started: number): Verdict {
+    const { storage, consensus, runtime } = this.#parts
+    const { block } = read
+    if (storage.header(block.current_hash) !== undefined) return known
+    // Again, since heads move and branches are pruned while signatures are checked.
+    const branch = this.#branchBelow(block)
+    if (branch === undefined) return decline('orphan', `the parent ${block.prev_hash} is not known here any more`)
+    const depth = this.#checkDepth(block, branch)
+    if (!depth.ok) return depth
+    const totalWork = branch.parent.totalWork + consensus.weight(block)
+    const head = storage.head()
+    const repeated = this.#repeatedTransaction(read, branch)
+    if (repeated !== undefined) return refuse('duplicate-transaction', `${repeated} is recorded on this branch already`)
+    const candidate = { hash: block.current_hash, totalWork }
+    const wins = isBetter(candidate, { hash: head.header.current_hash, totalWork: head.totalWork })
+    let change: Change | undefined
+    try {
+      if (wins) {
+        change = this.#changeTo(read, totalWork, branch.side)
+        storage.commit(change)
+      } else {
+        storage.keepSide(block, totalWork)
+      }
+    } catch (error) {
+      if (!(error instanceof AurexError)) throw error
+      this.#storageFailed(error)
+      return decline('storage-unavailable', `nothing is recorded at the moment: ${messageOf(error)}`)
+    }
+    this.#storageWorked()
+    const milliseconds = runtime.clock.monotonic() - started
+    this.#parts.emit('block:accepted', {
+      header: sealedHeaderOf(block),
+      transactions: read.transactions.length,
+      milliseconds,
+    })
+    if (change !== undefined) this.#moved(change, block)
+    this.#pruneSide()
+    this.#adopt(block.current_hash)
+    return accepted
+  }
+
+  /** A transaction that stands below this block on its own branch: an id is in a chain at most once, for ever. */
+  #repeatedTransaction(read: ReadBlock, { side, fork }: Branch): Hash | undefined {
+    const { storage } = this.#parts
+    const onBranch = new Set(side.flatMap(({ header }) => this.#hashesOf(storage.block(header.current_hash)!)))
+    return read.transactions.find(({ hash }) => {
+      const place = storage.locate(hash)
+      return (place !== undefined && place.blockIndex <= fork.header.index) || onBranch.has(hash)
+    })?.hash
+  }
+
+  #hashesOf(block: Block): Hash[] {
+    return block.transactions.map((transaction) => transactionHash(transaction, this.genesis.rules.chainId))
+  }
+
+  #changeTo(read: ReadBlock, totalWork: bigint, side: readonly StoredHeader[]): Change {
+    const { storage, runtime } = this.#parts
+    const writtenAt = runtime.clock.now()
+    const applied: AppliedBlock[] = side.map(({ header, totalWork: work }) => {
+      const block = storage.block(header.current_hash)!
+      return this.#applied(block, this.#hashesOf(block), work, writtenAt)
+    })
+    const hashes = read.transactions.map(({ hash }) => hash)
+    applied.push(this.#applied(read.block, hashes, totalWork, writtenAt))
+    const again = new Set(applied.flatMap((block) => block.hashes))
+    const undone: Hash[] = []
+    const returned: PendingTransaction[] = []
+    const fork = applied[0]!.block.prev_hash
+    for (let at = storage.head().header; at.current_hash !== fork; at = storage.header(at.prev_hash)!.header) {
+      undone.push(at.current_hash)
+      for (const hash of this.#hashesOf(storage.block(at.current_hash)!)) {
+        if (!again.has(hash)) returned.push(storage.transaction(hash)!)
+      }
+    }
+    return { undone, applied, returned, writtenAt }
+  }
+
+  #applied(block: Block, hashes: readonly Hash[], totalWork: bigint, writtenAt: number): AppliedBlock {
+    const receivedAt = hashes.map((hash) => this.mempool.get(hash)?.receivedAt ?? writtenAt)
+    return { block, hashes, receivedAt, totalWork }
+  }
+
+  #moved(change: Change, head: Block): void {
+    for (const { hashes } of change.applied) for (const hash of hashes) this.mempool.remove(hash)
+    for (const { transaction, receivedAt } of change.returned) {
+      const read = readTransaction(transaction, this.genesis.rules)
+      if (read.ok) this.mempool.add({ read: read.value, receivedAt })
+    }
+    this.#parts.emit('head:moved', {
+      head: sealedHeaderOf(head),
+      undone: change.undone,
+      applied: change.applied.map(({ block }) => block.current_hash),
+    })
+    this.#parts.changed('head')
+  }
+
+  #pruneSide(): void {
+    const { storage, limits } = this.#parts
+    const lowest = storage.head().header.index - limits.reorganisation_blocks_max
+    try {
+      storage.pruneSide(lowest, limits.side_blocks_max, limits.side_bytes_max)
+    } catch (error) {
+      if (!(error instanceof AurexError)) throw error
+      this.#storageFailed(error) // What is too much stays for now: the next block tries again.
+    }
+  }
+
+  /** Gives the blocks that waited for this one another try, in a later turn. */
+  #adopt(hash: Hash): void {
+    for (const { block, source } of this.#orphans.takeChildren(hash)) {
+      const adoption = this.#adoptOne(block, source)
+      this.#adoptions.add(adoption)
+      void adoption.finally(() => this.#adoptions.delete(adoption))
+    }
+  }
+
+  async #adoptOne(block: Block, source: string): Promise<void> {
+    await new Promise<void>((resolve) => this.#parts.runtime.clock.soon(resolve))
+    if (!this.#closed) await this.submitBlock(block, source)
+  }
+
+  // ---- the disk ----
+
+  #storageFailed(error: AurexError): void {
+    const { log, runtime, emit } = this.#parts
+    if (this.#storageDownSince === undefined) {
+      this.#storageDownSince = runtime.clock.monotonic()
+      log.error('the ledger cannot be written; reading goes on, and writing is tried again with the next request', {
+        code: error.code,
+        why: error.message,
+      })
+    }
+    emit('storage:failed', { code: error.code, detail: error.message })
+  }
+
+  #storageWorked(): void {
+    if (this.#storageDownSince === undefined) return
+    const downMilliseconds = this.#parts.runtime.clock.monotonic() - this.#storageDownSince
+    this.#storageDownSince = undefined
+    this.#parts.log.info('the ledger can be written again', { downMilliseconds: Math.round(downMilliseconds) })
+    this.#parts.emit('storage:recovered', { downMilliseconds })
+  }
+}
+
+const known = decline('known', 'the block is recorded already')

@@ -1,0 +1,103 @@
+import * as v from 'valibot'
+import type { Bus } from './bus.ts'
+import { auditLedger, damageText, type Damage } from './chain/audit.ts'
+import { Chain } from './chain/chain.ts'
+import { AurexError, exitCode } from './errors.ts'
+import type { PluginEntry } from './load.ts'
+import type { Context } from './plugin.ts'
+import { Producer } from './producer.ts'
+
+/** How long a start may take to re-check the ledger's hashes before it goes on and does the rest beside its work. */
+const auditAtStartMilliseconds = 150
+/** Beside the work: a slice of so long, then a pause of so long. */
+const auditSliceMilliseconds = 4
+const auditPauseMilliseconds = 40
+
+export interface ChainParts {
+  readonly bus: Bus
+  /** The ledger was found to be damaged while the node runs: it must stop. */
+  readonly damaged: (error: AurexError) => void
+}
+
+/** What core adds to the plugins of a node that has a ledger and an engine: the slot `chain`. */
+export interface ChainHost {
+  readonly entry: PluginEntry
+  /** Undefined until it is set up. */
+  producer(): Producer | undefined
+}
+
+export function chainHost(parts: ChainParts): ChainHost {
+  let producer: Producer | undefined
+  const setup = async (context: Context<'storage' | 'consensus'>): Promise<Chain> => {
+    const { genesis, runtime, limits, log, identity } = context
+    const { storage, consensus } = context.use
+    if (genesis === undefined) throw new Error('a chain without a genesis: the loader must not have got here')
+    storage.begin(genesis, genesis.block, runtime.clock.now())
+    const chain = new Chain({
+      genesis,
+      consensus,
+      storage,
+      runtime,
+      limits,
+      log,
+      emit: (event, fact) => parts.bus.emit(event, fact),
+      changed: (what) => producer?.changed(what),
+    })
+    context.defer(() => chain.close())
+    const audit = auditLedger({ storage, genesis, consensus, signatures: false })
+    const step = runFor(audit, auditAtStartMilliseconds, context)
+    if (step.done === true) refuseDamage(step.value, storage.location)
+    else auditBeside(audit, context, parts.damaged)
+    await chain.restorePending()
+    producer = new Producer({ chain, consensus, identity, runtime, log })
+    context.defer(() => producer?.stop())
+    return chain
+  }
+  const plugin = {
+    name: 'chain',
+    summary: 'the ledger and its rules',
+    provides: 'chain' as const,
+    needs: ['storage', 'consensus'] as const,
+    config: v.strictObject({}),
+    setup,
+  }
+  return { entry: { plugin, config: {}, parameters: undefined }, producer: () => producer }
+}
+
+type Audit = ReturnType<typeof auditLedger>
+
+function runFor(audit: Audit, milliseconds: number, { runtime }: Pick<Context, 'runtime'>) {
+  const end = runtime.clock.monotonic() + milliseconds
+  let step = audit.next()
+  while (step.done !== true && runtime.clock.monotonic() < end) step = audit.next()
+  return step
+}
+
+/** The rest of the audit in small slices, so that a long ledger does not make for a long start. */
+function auditBeside(audit: Audit, context: Context<'storage'>, damaged: (error: AurexError) => void): void {
+  const { runtime, signal, log } = context
+  const { location } = context.use.storage
+  const slice = (): void => {
+    if (signal.aborted) return
+    try {
+      const step = runFor(audit, auditSliceMilliseconds, context)
+      if (step.done !== true) timer = runtime.clock.after(auditPauseMilliseconds, slice)
+      else if (step.value === undefined) log.debug('every block of the ledger was re-checked', { location })
+      else refuseDamage(step.value, location)
+    } catch (error) {
+      damaged(error instanceof AurexError ? error : new AurexError('ledger-damaged', String(error)))
+    }
+  }
+  let timer = runtime.clock.after(auditPauseMilliseconds, slice)
+  context.defer(() => timer.cancel())
+}
+
+function refuseDamage(damage: Damage | undefined, location: string): void {
+  if (damage === undefined) return
+  throw new AurexError(
+    'ledger-damaged',
+    `${location}: ${damageText(damage)}; nothing is built on it. Put back a copy, or let the node fetch the chain ` +
+      'anew from its peers with another --data-dir',
+    { exit: exitCode.config },
+  )
+}

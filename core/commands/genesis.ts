@@ -1,0 +1,209 @@
+import { resolve } from 'node:path'
+import * as v from 'valibot'
+import { isAddress } from '../chain/keys.ts'
+import { isObject, type Json, type JsonObject } from '../chain/json.ts'
+import type { Gateways } from '../chain/rules.ts'
+import { formatTimestamp, parseTimestamp, type Timestamp } from '../chain/timestamp.ts'
+import { AurexError, exitCode, messageOf } from '../errors.ts'
+import { resolvePlugin } from '../load.ts'
+import type { LoadedPlugin } from '../plugin.ts'
+import type { Command, Io } from './command.ts'
+import { readFlags, suggestion, usageError, type Flags } from './flags.ts'
+import { genesisFile } from './genesisfile.ts'
+
+const help = `Writes the genesis of a new chain: what its nodes must agree on.
+
+  aurex genesis --name shop --consensus pow --difficulty 4 --out genesis.toml
+  aurex genesis --name ring --consensus poa --authorities <address>,<address> \\
+      --block-time 5 --gateways <address> --out genesis.toml
+  aurex genesis --name lab --consensus ./my-consensus.ts --out genesis.toml
+
+Usage: aurex genesis --name <name> --consensus <engine> --out <file> [flags]
+
+  --name <name>            what people call the chain
+  --consensus <engine>     a plugin's name, or the path of its .ts file
+  --out <file>             where it goes; a file that is there is kept
+  --application <name>     what transactions mean (none: any data)
+  --gateways <addresses>   who may sign for names, with commas; or any
+  --timestamp <time>       as 2026-11-21T00:00:00.000Z (now)
+  --json                   prints JSON: chain_id, path, name
+
+The engine's own parameters; those left out get the engine's defaults:
+
+  --difficulty <n>  --block-time <n>  --half-life <n>
+  --authorities <addresses>
+  --<engine>.<key> <value>  any other, as --pow.difficulty 4
+`
+
+const engineFlags = {
+  difficulty: 'difficulty',
+  'block-time': 'block_time',
+  'half-life': 'half_life',
+  authorities: 'authorities',
+} as const
+
+const flags = {
+  name: { type: 'string' },
+  consensus: { type: 'string' },
+  out: { type: 'string' },
+  application: { type: 'string' },
+  gateways: { type: 'string' },
+  timestamp: { type: 'string' },
+  json: { type: 'boolean' },
+  difficulty: { type: 'string' },
+  'block-time': { type: 'string' },
+  'half-life': { type: 'string' },
+  authorities: { type: 'string' },
+} as const
+
+type Values = Flags<typeof flags>['values']
+
+export const command: Command = { name: 'genesis', summary: 'write the genesis of a new chain', help, run }
+
+async function run(argv: readonly string[], io: Io): Promise<number> {
+  const { help: asked, values, dotted } = readFlags(argv, { command: 'aurex genesis', flags, dotted: true })
+  if (asked) {
+    io.out(help)
+    return exitCode.ok
+  }
+  const name = needed(values, 'name')
+  const out = needed(values, 'out')
+  const engine = await engineOf(needed(values, 'consensus'), io)
+  const settings = {
+    name,
+    timestamp: timestampOf(values.timestamp, io),
+    consensus: engine.name,
+    parameters: parametersOf(engine, givenParameters(values, dotted, engine)),
+    application: values.application,
+    gateways: gatewaysOf(values.gateways),
+  }
+  const { text, genesis } = genesisFile(settings, 'aurex genesis')
+  const path = resolve(io.cwd, out)
+  write(path, out, text, io)
+  const chainId = genesis.rules.chainId
+  if (values.json) io.out(`${JSON.stringify({ chain_id: chainId, path, name })}\n`)
+  else io.out(`chain_id: ${chainId}\nwritten:  ${out}\n`)
+  return exitCode.ok
+}
+
+function needed(values: Values, flag: 'name' | 'consensus' | 'out'): string {
+  const value = values[flag]
+  if (value !== undefined) return value
+  throw usageError('missing-value', `aurex genesis: expected --${flag}; see: aurex genesis --help`)
+}
+
+async function engineOf(given: string, io: Io): Promise<LoadedPlugin> {
+  const plugin = await resolvePlugin(given, io.cwd)
+  if (plugin.provides === 'consensus') return plugin
+  const what = plugin.provides === 'none' ? 'no slot' : plugin.provides
+  throw usageError('not-an-engine', `--consensus: ${plugin.name} fills ${what}, expected a plugin that fills consensus`)
+}
+
+function timestampOf(given: string | undefined, io: Io): Timestamp {
+  if (given === undefined) return formatTimestamp(io.runtime.clock.now())
+  if (parseTimestamp(given) !== undefined) return given
+  throw usageError('bad-value', `--timestamp: expected the form 2026-11-21T00:00:00.000Z, got ${JSON.stringify(given)}`)
+}
+
+function gatewaysOf(given: string | undefined): Gateways {
+  if (given === 'any') return 'any'
+  return given === undefined ? [] : addressesOf('--gateways', given)
+}
+
+function addressesOf(flag: string, text: string): string[] {
+  const addresses = listOf(text)
+  const wrong = addresses.find((address) => !isAddress(address))
+  if (wrong === undefined && addresses.length > 0) return addresses
+  const got = JSON.stringify(wrong ?? text)
+  throw usageError('bad-value', `${flag}: expected addresses (64 hex digits) with commas between, got ${got}`)
+}
+
+interface Given {
+  readonly flag: string
+  readonly key: string
+  readonly text: string
+}
+
+/** The engine's parameters that the command line names, by short flag or in full. */
+function givenParameters(values: Values, dotted: ReadonlyMap<string, string>, engine: LoadedPlugin): Given[] {
+  const short = Object.entries(engineFlags).flatMap(([flag, key]) => {
+    const text = values[flag as keyof typeof engineFlags]
+    return text === undefined ? [] : [{ flag: `--${flag}`, key, text }]
+  })
+  const long = [...dotted].map(([name, text]) => {
+    const [owner, ...rest] = name.split('.')
+    if (owner === engine.name) return { flag: `--${name}`, key: rest.join('.'), text }
+    throw usageError(
+      'unknown-flag',
+      `--${name}: the engine is ${engine.name}; did you mean --${engine.name}.${rest.join('.')}?`,
+    )
+  })
+  const given = [...short, ...long]
+  const twice = given.find(({ key }, at) => given.findIndex((other) => other.key === key) !== at)
+  if (twice !== undefined) throw usageError('bad-value', `${twice.flag}: ${twice.key} is given twice`)
+  return given
+}
+
+/** The engine's whole table: what was given, checked by its schema, and its defaults for the rest. */
+function parametersOf(engine: LoadedPlugin, given: readonly Given[]): JsonObject {
+  const schema = engine.parameters
+  const entries = entriesOf(schema)
+  const table: Record<string, Json> = {}
+  for (const { flag, key, text } of given) {
+    const entry = Object.hasOwn(entries, key) ? entries[key] : undefined
+    if (entry === undefined) throw noParameter(flag, key, engine, Object.keys(entries))
+    if (key === 'authorities') table[key] = addressesOf(flag, text)
+    else table[key] = valueFor(entry, text)
+  }
+  if (schema === undefined) return {}
+  const shaped = v.safeParse(schema, table)
+  if (shaped.success) return shaped.output
+  const issue = shaped.issues[0]
+  const key = v.getDotPath(issue)
+  const flag =
+    given.find((one) => one.key === key)?.flag ?? (key === null ? 'aurex genesis' : `--${engine.name}.${key}`)
+  throw usageError('bad-value', `${flag}: ${issue.message}`)
+}
+
+function noParameter(flag: string, key: string, engine: LoadedPlugin, keys: readonly string[]): AurexError {
+  const has = keys.length === 0 ? 'it takes none' : `it takes ${keys.join(', ')}`
+  const hint = suggestion(key, keys)
+  return usageError('unknown-flag', `${flag}: the engine ${engine.name} has no parameter ${key}; ${has}${hint}`)
+}
+
+/** The schemas of an object schema's fields. */
+function entriesOf(schema: LoadedPlugin['parameters']): Record<string, v.GenericSchema> {
+  if (schema === undefined || !('entries' in schema) || !isObject(schema.entries)) return {}
+  return schema.entries as object as Record<string, v.GenericSchema>
+}
+
+/** What a flag's text means to a field: the first reading that the field's schema takes, or else the most natural. */
+function valueFor(entry: v.GenericSchema, text: string): Json {
+  const number = /^-?\d+(\.\d+)?$/.test(text) ? [Number(text)] : []
+  const truth = text === 'true' || text === 'false' ? [text === 'true'] : []
+  const list = listOf(text)
+  const numbers = list.every((item) => /^-?\d+(\.\d+)?$/.test(item)) ? [list.map(Number)] : []
+  const readings: Json[] = [text, ...number, ...truth, list, ...numbers]
+  return readings.find((reading) => v.is(entry, reading)) ?? number[0] ?? truth[0] ?? text
+}
+
+const listOf = (text: string): string[] =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+
+function write(path: string, shown: string, text: string, io: Io): void {
+  try {
+    io.runtime.files.createText(path, text, 0o644)
+  } catch (cause) {
+    const exists = typeof cause === 'object' && cause !== null && 'code' in cause && cause.code === 'EEXIST'
+    throw new AurexError(
+      exists ? 'file-exists' : 'file-failed',
+      exists
+        ? `${shown}: there is a file already, and a chain's genesis never changes; choose another path with --out`
+        : `${shown}: cannot be written: ${messageOf(cause)}`,
+      { cause, exit: exists ? exitCode.usage : exitCode.failure },
+    )
+  }
+}

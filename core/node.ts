@@ -1,0 +1,118 @@
+import { join } from 'node:path'
+import { createBus } from './bus.ts'
+import { chainHost } from './chainplugin.ts'
+import type { Genesis } from './chain/genesis.ts'
+import type { KeyPair } from './chain/keys.ts'
+import type { AurexError } from './errors.ts'
+import { openKeyFile, openOrCreate } from './keyfile.ts'
+import type { Limits } from './limits.ts'
+import { setUpPlugins, type PluginEntry, type SetUp } from './load.ts'
+import type { Log, OpenLog } from './log.ts'
+import { createInbox } from './network/inbox.ts'
+import type { NodeFacts } from './plugin.ts'
+import type { Runtime } from './runtime.ts'
+
+export interface NodeOptions {
+  readonly node: NodeFacts
+  /** undefined: one of its own in the data directory, made on the first start. */
+  readonly keyPath: string | undefined
+  readonly limits: Limits
+  /** undefined on a node without a chain. */
+  readonly genesis: Genesis | undefined
+  readonly plugins: readonly PluginEntry[]
+  readonly runtime: Runtime
+  readonly log: OpenLog
+  /** The node found that it must not go on (its ledger is damaged). Whoever runs it stops it and says why. */
+  readonly failed: (error: AurexError) => void
+}
+
+export interface RunningNode {
+  readonly identity: KeyPair
+  /** Where it listens; undefined where it does not. */
+  readonly address: { readonly host: string; readonly port: number } | undefined
+  /** Where the ledger is; undefined without one. */
+  readonly ledger: string | undefined
+  readonly head: { readonly height: number; readonly pending: number } | undefined
+  /** Ends everything in reverse order of its beginning. Twice is once. */
+  stop(reason: string): Promise<void>
+}
+
+/** Starts a node. When something fails on the way, what is up already is undone, and the error is thrown. */
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  const { runtime, node, limits, genesis } = options
+  const log = options.log.log('node')
+  runtime.files.makeDirectory(node.dataDir)
+  const identity = identityOf(options, log)
+  const bus = createBus({
+    clock: runtime.clock,
+    mailboxFactsMax: limits.mailbox_facts_max,
+    report: ({ code, owner, event, detail }) => log.error(code, { owner, event, detail }),
+  })
+  const host = chainHost({ bus, damaged: options.failed })
+  const up = await setUpPlugins({
+    plugins: inOrder(options.plugins, host.entry),
+    bus,
+    runtime,
+    identity,
+    genesis,
+    node,
+    limits,
+    logFor: (name) => options.log.log(name),
+  })
+  try {
+    await openTransports(up, options, identity)
+  } catch (error) {
+    await up.dispose()
+    throw error
+  }
+  const address = addressOf(up)
+  host.producer()?.start()
+  bus.emit('node:started', { port: address?.port })
+  return {
+    identity,
+    address,
+    ledger: up.slots.storage?.location,
+    head: up.slots.chain && { height: up.slots.chain.head().header.index, pending: up.slots.chain.pendingCount() },
+    stop: async (reason) => {
+      bus.emit('node:stopping', { reason })
+      await up.dispose()
+    },
+  }
+}
+
+function identityOf({ node, keyPath, runtime }: NodeOptions, log: Log): KeyPair {
+  // Several nodes may share a data directory, each under its port: so do their keys and ledgers.
+  const { key, warning } =
+    keyPath === undefined
+      ? openOrCreate(runtime.files, join(node.dataDir, `node_${node.port}.pem`), (length) => runtime.random(length))
+      : openKeyFile(runtime.files, keyPath)
+  if (warning !== undefined) log.warn(warning)
+  return key
+}
+
+/** With an engine there is a chain, which needs a ledger. Transports come last, so that they are the first to go. */
+function inOrder(plugins: readonly PluginEntry[], chain: PluginEntry): PluginEntry[] {
+  const hasEngine = plugins.some(({ plugin }) => plugin.provides === 'consensus')
+  const transports = plugins.filter(({ plugin }) => plugin.provides === 'transport')
+  const others = plugins.filter(({ plugin }) => plugin.provides !== 'transport')
+  return [...others, ...(hasEngine ? [chain] : []), ...transports]
+}
+
+async function openTransports({ slots }: SetUp, options: NodeOptions, identity: KeyPair): Promise<void> {
+  const inbox = createInbox({
+    chain: slots.chain,
+    storage: slots.storage,
+    genesis: options.genesis,
+    identity,
+    node: options.node,
+    runtime: options.runtime,
+    limits: options.limits,
+    log: options.log.log('network'),
+    publicAddress: () => addressOf({ slots }),
+  })
+  for (const transport of slots.transport) await transport.open(inbox)
+}
+
+function addressOf({ slots }: Pick<SetUp, 'slots'>): { readonly host: string; readonly port: number } | undefined {
+  return slots.transport.map((transport) => transport.address()).find((address) => address !== undefined)
+}

@@ -1,0 +1,145 @@
+import { headerHash, transactionsRoot, type Block, type Header } from './chain/block.ts'
+import { canonicalJson, zeroHash } from './chain/canonical.ts'
+import { medianTimePast } from './chain/ancestry.ts'
+import type { Chain } from './chain/chain.ts'
+import type { PoolEntry } from './chain/mempool.ts'
+import type { KeyPair } from './chain/keys.ts'
+import { purposes } from './chain/keys.ts'
+import { formatTimestamp } from './chain/timestamp.ts'
+import { messageOf } from './errors.ts'
+import type { Log } from './log.ts'
+import type { Consensus } from './plugin.ts'
+import type { Runtime, Timer } from './runtime.ts'
+
+/** After a block of our own could not be recorded, or the engine failed: how long to wait before the next attempt. */
+const retryMilliseconds = 1_000
+
+/** Room in a block for what the engine and the signature add to the draft. */
+const sealBytesReserved = 16 * 1024
+
+export interface ProducerParts {
+  readonly chain: Chain
+  readonly consensus: Consensus
+  readonly identity: KeyPair
+  readonly runtime: Runtime
+  readonly log: Log
+}
+
+/**
+ * Makes this node's blocks: asks the engine when it may, drafts a block of the oldest pending transactions, has it
+ * sealed, signs it and hands it to the chain through the same door as everybody else's.
+ */
+export class Producer {
+  readonly #parts: ProducerParts
+  #attempt: AbortController | undefined
+  #timer: Timer | undefined
+  #running = false
+  #ended: Promise<void> = Promise.resolve()
+
+  constructor(parts: ProducerParts) {
+    this.#parts = parts
+  }
+
+  start(): void {
+    this.#running = true
+    this.#look()
+  }
+
+  /** Resolves when nothing of it runs any more. */
+  async stop(): Promise<void> {
+    this.#running = false
+    this.#timer?.cancel()
+    this.#attempt?.abort()
+    await this.#ended
+  }
+
+  /** A new head makes the block in work worthless; new transactions only matter while nothing is in work. */
+  changed(what: 'head' | 'transactions'): void {
+    if (what === 'head') this.#attempt?.abort()
+    this.#look()
+  }
+
+  #look(): void {
+    if (!this.#running || this.#attempt !== undefined) return
+    this.#timer?.cancel()
+    this.#timer = undefined
+    const { chain, consensus, runtime } = this.#parts
+    const ancestry = chain.ancestors.of(chain.head().header)
+    const now = runtime.clock.now()
+    const due = consensus.due(ancestry, chain.pendingCount(), now)
+    if (!('when' in due)) return
+    if (due.when > now) this.#lookAfter(due.when - now)
+    else this.#ended = this.#produce()
+  }
+
+  #lookAfter(milliseconds: number): void {
+    // Timers take 2^31 ms at the most; looking early does no harm.
+    const bounded = Math.min(milliseconds, 2 ** 30)
+    this.#timer = this.#parts.runtime.clock.after(bounded, () => {
+      this.#timer = undefined
+      this.#look()
+    })
+  }
+
+  async #produce(): Promise<void> {
+    const attempt = (this.#attempt = new AbortController())
+    let wentWrong: string | undefined
+    try {
+      wentWrong = await this.#produceOne(attempt.signal)
+    } catch (error) {
+      wentWrong = `${this.#parts.consensus.id} failed: ${messageOf(error)}`
+    }
+    this.#attempt = undefined
+    if (!this.#running) return
+    if (wentWrong === undefined) {
+      this.#look()
+    } else {
+      this.#parts.log.warn('a block of our own was not recorded', { why: wentWrong })
+      this.#lookAfter(retryMilliseconds)
+    }
+  }
+
+  /** Returns what went wrong, if anything. */
+  async #produceOne(signal: AbortSignal): Promise<string | undefined> {
+    const { chain, consensus, identity } = this.#parts
+    const ancestry = chain.ancestors.of(chain.head().header)
+    const { header: draft, entries } = this.#draft()
+    const header = consensus.prepare(draft, ancestry)
+    const seal = await consensus.seal(header, signal)
+    if (seal === undefined || signal.aborted) return undefined
+    const current_hash = headerHash(header, seal.nonce)
+    const block: Block = {
+      ...header,
+      ...seal,
+      current_hash,
+      signature: identity.sign(purposes.block, current_hash),
+      transactions: entries.map(({ read }) => read.transaction),
+    }
+    const verdict = await chain.submitBlock(block)
+    return verdict.ok || verdict.code === 'known' ? undefined : `${verdict.code}: ${verdict.detail}`
+  }
+
+  #draft(): { header: Header; entries: PoolEntry[] } {
+    const { chain, consensus, identity, runtime } = this.#parts
+    const parent = chain.head().header
+    const { rules } = chain.genesis
+    const timestamp = Math.max(runtime.clock.now(), medianTimePast(chain.ancestors.of(parent)) + 1)
+    const header: Header = {
+      version: 1,
+      chain_id: rules.chainId,
+      consensus: consensus.id,
+      index: parent.index + 1,
+      timestamp: formatTimestamp(timestamp),
+      prev_hash: parent.current_hash,
+      miner_id: identity.nodeId,
+      public_key_pem: identity.pem,
+      work: 1,
+      tx_root: zeroHash,
+      state_root: zeroHash,
+      extra: '',
+    }
+    const bytesMax = rules.limits.blockBytesMax - Buffer.byteLength(canonicalJson(header)) - sealBytesReserved
+    const entries = chain.mempool.oldest(rules.limits.blockTransactionsMax, bytesMax)
+    return { header: { ...header, tx_root: transactionsRoot(entries.map(({ read }) => read.hash)) }, entries }
+  }
+}

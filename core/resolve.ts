@@ -1,0 +1,106 @@
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import * as v from 'valibot'
+import { builtinNames, builtins } from './builtin.ts'
+import { coreEventOwners } from './bus.ts'
+import { suggestion } from './commands/flags.ts'
+import { coreNames, entriesOf } from './config/keys.ts'
+import { AurexError, exitCode, messageOf } from './errors.ts'
+import type { LoadedPlugin, Slot } from './plugin.ts'
+
+/** Keys of a genesis beside the engine's and the application's own tables (protocol section 4). */
+const genesisNames = ['name', 'timestamp', 'consensus', 'application', 'gateways', 'limits', 'finality']
+/** `AUREX_LOG_LEVEL` and `AUREX_DATA_DIR` would be theirs; `core` and `aurex` are us. */
+const ownNames = ['core', 'aurex', 'log', 'data']
+const reservedNames = new Set([...genesisNames, ...coreNames, ...coreEventOwners, ...ownNames])
+
+/** What a plugin may fill; `chain` is core's own. */
+const fillable = ['storage', 'consensus', 'transport'] satisfies Slot[]
+const slots = [...fillable, 'chain'] satisfies Slot[]
+
+/** Same as an engine's name in a genesis. */
+const pluginName = /^[a-z][a-z0-9-]{0,31}$/
+
+/**
+ * Finds a plugin: a built-in name, a file (it starts with `.` or `/` or ends in `.ts` or `.js`; relative to `cwd`) or an
+ * npm package as `cwd` sees it. Throws `unknown-plugin` (there is none), `plugin-broken` (there is, but it cannot be
+ * imported or is no plugin).
+ */
+export async function resolvePlugin(name: string, cwd: string): Promise<LoadedPlugin> {
+  const builtin = Object.hasOwn(builtins, name) ? builtins[name] : undefined
+  if (builtin !== undefined) return checked((await imported(name, name, builtin)).default, name)
+  const url = isFile(name) ? fileUrl(name, cwd) : packageUrl(name, cwd)
+  const module = await imported(name, url, () => import(url) as Promise<{ readonly default?: unknown }>)
+  return checked(module.default, name)
+}
+
+/** Names of the plugins that come with aurex and fill a slot. For suggestions. */
+export async function builtinsThatProvide(slot: Slot): Promise<string[]> {
+  const loaded = await Promise.allSettled(builtinNames.map((name) => resolvePlugin(name, '/')))
+  return loaded.flatMap((one) => (one.status === 'fulfilled' && one.value.provides === slot ? [one.value.name] : []))
+}
+
+const isFile = (name: string): boolean => /^[./]|\.[tj]s$/.test(name)
+
+function fileUrl(name: string, cwd: string): string {
+  const path = resolve(cwd, name)
+  if (existsSync(path)) return pathToFileURL(path).href
+  throw unknownPlugin(`plugin ${name}: there is no file ${path}`)
+}
+
+function packageUrl(name: string, cwd: string): string {
+  try {
+    return import.meta.resolve(name, pathToFileURL(join(cwd, 'x.js')).href)
+  } catch {
+    const near = suggestion(name, builtinNames)
+    const others = 'a file is written ./name.ts, a package must be installed'
+    throw unknownPlugin(
+      `plugin ${name}: not built in (${builtinNames.join(', ')}), no package in ${cwd}${near || `; ${others}`}`,
+    )
+  }
+}
+
+async function imported<M>(name: string, where: string, load: () => Promise<M>): Promise<M> {
+  try {
+    return await load()
+  } catch (cause) {
+    throw broken(name, `importing ${where} failed: ${messageOf(cause)}`, cause)
+  }
+}
+
+const isObjectSchema = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && 'kind' in value && 'entries' in value && '~run' in value
+const objectSchema = v.custom<v.GenericSchema>(isObjectSchema, 'expected a valibot object: v.strictObject({ ... })')
+
+const pluginShape = v.looseObject({
+  name: v.pipe(v.string(), v.regex(pluginName, 'expected up to 32 small letters, digits and dashes')),
+  summary: v.pipe(v.string(), v.minLength(1)),
+  provides: v.picklist([...fillable, 'none']),
+  needs: v.array(v.picklist(slots)),
+  config: objectSchema,
+  parameters: v.optional(objectSchema),
+  setup: v.function(),
+})
+
+function checked(value: unknown, name: string): LoadedPlugin {
+  const shape = v.safeParse(pluginShape, value)
+  if (!shape.success) {
+    const issue = shape.issues[0]
+    const path = v.getDotPath(issue)
+    if (path === null)
+      throw broken(name, 'its default export is no plugin; write: export default definePlugin({ ... })')
+    throw broken(name, `${path}: ${issue.message}`)
+  }
+  // What it was is what is used: the check made a copy, and a plugin may be an instance of a class.
+  const plugin = value as LoadedPlugin
+  if (reservedNames.has(plugin.name)) throw broken(name, `name: ${plugin.name} is reserved; choose another`)
+  const twice = Object.keys(entriesOf(plugin.parameters)).find((key) => key in entriesOf(plugin.config))
+  if (twice !== undefined) throw broken(name, `${twice} is a key of both config and parameters; rename one`)
+  return plugin
+}
+
+const unknownPlugin = (message: string) => new AurexError('unknown-plugin', message, { exit: exitCode.config })
+
+const broken = (name: string, what: string, cause?: unknown) =>
+  new AurexError('plugin-broken', `plugin ${name}: ${what}`, { cause, exit: exitCode.config })

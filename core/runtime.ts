@@ -1,0 +1,82 @@
+// The port to the world: clock, timers, dice, sockets, files, background signature checks. `bun.ts` is the real
+// implementation; the simulator brings one with a virtual clock, seeded dice and sockets in memory, so that a whole
+// network can be replayed from a seed. Nothing else in core or in a plugin may reach for these things on its own.
+
+export interface Timer {
+  cancel(): void
+}
+
+export interface Clock {
+  /** Wall clock, milliseconds since 1970 in UTC. May jump. */
+  now(): number
+  /** Milliseconds from an arbitrary start; never goes back. For durations. */
+  monotonic(): number
+  after(milliseconds: number, run: () => void): Timer
+  /** Runs in a later turn of the event loop, after the input that is already waiting. */
+  soon(run: () => void): void
+}
+
+/** One end of a byte stream. */
+export interface Socket {
+  /** Address of the other side, without port. */
+  readonly remoteHost: string
+  readonly remotePort: number
+  /** Takes as many bytes as there is room for and returns how many; the rest is the caller's, to be sent on `drain`. */
+  write(bytes: Uint8Array): number
+  /** Sends what was taken, then closes. */
+  end(): void
+  /** Closes at once; what was not sent is lost. */
+  destroy(): void
+  /** Stops and restarts the calls of `data`. */
+  pause(): void
+  resume(): void
+}
+
+export interface SocketHandlers {
+  open?(socket: Socket): void
+  data(socket: Socket, bytes: Uint8Array): void
+  /** There is room again after a short `write`. */
+  drain?(socket: Socket): void
+  /** The other side will send nothing more (it may still read). */
+  end?(socket: Socket): void
+  /** Called exactly once, last. */
+  close?(socket: Socket, error?: Error): void
+}
+
+export interface Listener {
+  readonly host: string
+  /** The port that was bound: the system's choice where 0 was asked for. */
+  readonly port: number
+  /** Takes no new connections. Those that are open stay open. */
+  stop(): void
+}
+
+export interface Files {
+  /** undefined when there is no such file; any other failure throws. */
+  readText(path: string): string | undefined
+  /** Creates a file that must not exist yet. `mode` as in chmod. Throws `EEXIST` otherwise. */
+  createText(path: string, text: string, mode: number): void
+  makeDirectory(path: string): void
+  /** Permission bits of an existing file. */
+  mode(path: string): number
+}
+
+export interface SignatureCheck {
+  /** 32 bytes, already found to be a proper key (see chain/keys.ts). */
+  readonly publicKey: Uint8Array
+  readonly message: Uint8Array
+  /** 64 bytes. */
+  readonly signature: Uint8Array
+}
+
+export interface Runtime {
+  readonly clock: Clock
+  /** Cryptographically strong in the real runtime; from the seed in the simulator. */
+  random(length: number): Uint8Array
+  /** Throws `AurexError` `address-in-use` or `listen-failed`. */
+  listen(host: string, port: number, handlers: SocketHandlers): Promise<Listener>
+  connect(host: string, port: number, handlers: SocketHandlers): Promise<Socket>
+  readonly files: Files
+  /** One Ed25519 check off the main thread. A yes is final; a no is to be confirmed by the rule (chain/signature.ts). */
+  verifyInBackground(check: SignatureCheck): Promise<boolean>
+}

@@ -1,0 +1,41 @@
+import * as v from 'valibot'
+import { accepted, definePlugin, refuse, type Consensus } from 'aurex'
+
+export default definePlugin({
+  name: 'instant',
+  summary: 'a block at once for every transaction, without proof: for development and as an example',
+  provides: 'consensus',
+  needs: [],
+  config: v.strictObject({
+    /** Off on all nodes but one, or they make different blocks at the same height. */
+    produce: v.optional(v.boolean(), true),
+  }),
+  setup: (context, config): Consensus => ({
+    id: 'instant',
+    futureMillisecondsMax: 15_000,
+
+    prepare: (draft) => ({ ...draft, work: 1 }),
+
+    verify(header) {
+      if (header.work !== 1) return refuse('bad-work', `work: expected 1, got ${header.work}`)
+      if (header.nonce !== 0) return refuse('bad-seal', `nonce: expected 0, got ${header.nonce}`)
+      const unused = (['seal', 'certificate', 'signer_id'] as const).find((field) => header[field] !== undefined)
+      if (unused !== undefined) return refuse('bad-block', `${unused}: instant has no such field`)
+      return accepted
+    },
+
+    // Every block weighs the same, so the longest branch wins.
+    weight: () => 1n,
+
+    due(_ancestry, pending, now) {
+      if (!config.produce) return { waitsFor: 'a block from others: produce is off' }
+      return pending > 0 ? { when: now } : { waitsFor: 'a transaction' }
+    },
+
+    async seal(header, signal) {
+      if (signal.aborted) return undefined
+      context.log.debug('sealed', { index: header.index })
+      return { nonce: 0 }
+    },
+  }),
+})

@@ -1,0 +1,14 @@
+import * as v from 'valibot'
+import { definePlugin } from '../../core/index.ts'
+import { MemoryLedger } from './ledger.ts'
+
+export { MemoryLedger } from './ledger.ts'
+
+export default definePlugin({
+  name: 'memory',
+  summary: 'a ledger that is gone when the node stops: for tests, simulations and throwaway nodes',
+  provides: 'storage',
+  needs: [],
+  config: v.strictObject({}),
+  setup: () => new MemoryLedger(),
+})

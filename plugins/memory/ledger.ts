@@ -1,0 +1,187 @@
+import {
+  AurexError,
+  canonicalJson,
+  exitCode,
+  sealedHeaderOf,
+  type Block,
+  type Change,
+  type Genesis,
+  type Hash,
+  type MiningRange,
+  type NodeId,
+  type NodeRecord,
+  type PendingTransaction,
+  type RecordedTransaction,
+  type SealedHeader,
+  type Storage,
+  type StoredHeader,
+} from '../../core/index.ts'
+import { planOf } from './plan.ts'
+import { SideBlocks } from './side.ts'
+
+/** A block of the recorded chain. */
+export interface Recorded {
+  readonly block: Block
+  readonly header: SealedHeader
+  readonly hashes: readonly Hash[]
+  readonly receivedAt: readonly number[]
+  readonly totalWork: bigint
+}
+
+/** The ledger in maps. Keeps the objects that it is given: they are never changed by anybody. */
+export class MemoryLedger implements Storage {
+  readonly location = 'memory'
+  #genesis: string | undefined
+  /** By height. */
+  readonly #chain: Recorded[] = []
+  readonly #heights = new Map<Hash, number>()
+  readonly #places = new Map<Hash, { readonly blockIndex: number; readonly position: number }>()
+  readonly #side = new SideBlocks()
+  readonly #pending = new Map<Hash, PendingTransaction>()
+  readonly #nodes = new Map<NodeId, NodeRecord>()
+  #rangeId = 0
+
+  begin(genesis: Genesis, block: Block, _now: number): void {
+    if (this.#genesis === genesis.text) return
+    if (this.#genesis !== undefined) {
+      throw new AurexError(
+        'wrong-genesis',
+        `memory: this ledger was made for chain ${this.head().header.chain_id}, got the genesis of chain ` +
+          `${genesis.rules.chainId} (${genesis.name})`,
+        { exit: exitCode.config },
+      )
+    }
+    this.#genesis = genesis.text
+    this.#add({ block, header: sealedHeaderOf(block), hashes: [], receivedAt: [], totalWork: 0n })
+  }
+
+  genesis(): string | undefined {
+    return this.#genesis
+  }
+
+  head(): StoredHeader {
+    const head = this.#chain.at(-1)
+    if (head === undefined) throw new AurexError('storage-failed', 'memory: the ledger is empty: begin() comes first')
+    return storedOf(head)
+  }
+
+  headerAt(index: number): StoredHeader | undefined {
+    const recorded = this.#chain[index]
+    return recorded === undefined ? undefined : storedOf(recorded)
+  }
+
+  header(hash: Hash): StoredHeader | undefined {
+    const height = this.#heights.get(hash)
+    if (height !== undefined) return this.headerAt(height)
+    const side = this.#side.get(hash)
+    if (side === undefined) return undefined
+    return { header: sealedHeaderOf(side.block), totalWork: side.totalWork, recorded: false }
+  }
+
+  block(hash: Hash): Block | undefined {
+    const height = this.#heights.get(hash)
+    return height === undefined ? this.#side.get(hash)?.block : this.#chain[height]?.block
+  }
+
+  transaction(hash: Hash): RecordedTransaction | undefined {
+    const place = this.#places.get(hash)
+    return place === undefined ? undefined : this.transactionsAt(place.blockIndex)[place.position]
+  }
+
+  locate(hash: Hash): { readonly blockIndex: number; readonly position: number } | undefined {
+    return this.#places.get(hash)
+  }
+
+  transactionsAt(index: number): readonly RecordedTransaction[] {
+    const recorded = this.#chain[index]
+    if (recorded === undefined) return []
+    return recorded.block.transactions.map((transaction, position) => ({
+      hash: recorded.hashes[position]!,
+      transaction,
+      receivedAt: recorded.receivedAt[position]!,
+      blockIndex: index,
+      blockHash: recorded.header.current_hash,
+      position,
+    }))
+  }
+
+  /** Memory has no structure that could be found wrong. */
+  integrity(): undefined {
+    return undefined
+  }
+
+  commit(change: Change): void {
+    this.head()
+    // Everything is checked before anything is changed: that is what makes it whole or not at all.
+    const arriving = planOf(change, this.#chain, this.#places)
+    for (let left = change.undone.length; left > 0; left--) this.#undo()
+    this.keepPending(change.returned)
+    for (const recorded of arriving) this.#add(recorded)
+  }
+
+  keepSide(block: Block, totalWork: bigint): void {
+    if (!this.#heights.has(block.current_hash)) this.#side.keep(block, totalWork)
+  }
+
+  pruneSide(belowIndex: number, blocksMax: number, bytesMax: number): void {
+    this.#side.prune(belowIndex, blocksMax, bytesMax)
+  }
+
+  keepPending(transactions: readonly PendingTransaction[]): void {
+    // As a database would: all of it must have a JSON form before any is kept.
+    for (const { transaction } of transactions) canonicalJson(transaction)
+    for (const each of transactions) {
+      // A transaction is recorded or pending, never both.
+      if (!this.#pending.has(each.hash) && !this.#places.has(each.hash)) this.#pending.set(each.hash, each)
+    }
+  }
+
+  dropPending(hashes: readonly Hash[]): void {
+    for (const hash of hashes) this.#pending.delete(hash)
+  }
+
+  pending(): Iterable<PendingTransaction> {
+    return this.#pending.values()
+  }
+
+  saveNode(node: NodeRecord): void {
+    this.#nodes.set(node.node_id, node)
+  }
+
+  nodes(): readonly NodeRecord[] {
+    return [...this.#nodes.values()]
+  }
+
+  /** Only numbered: nothing asks for a range again, and a person cannot look into memory. */
+  openRange(_range: MiningRange, _now: number): number {
+    this.#rangeId += 1
+    return this.#rangeId
+  }
+
+  closeRange(_id: number, _completed: boolean, _solution: number | undefined): void {}
+
+  counts(): { readonly transactions: number; readonly sideBlocks: number } {
+    return { transactions: this.#places.size, sideBlocks: this.#side.size }
+  }
+
+  #add(recorded: Recorded): void {
+    const { block, hashes } = recorded
+    this.#side.drop(block.current_hash)
+    this.#heights.set(block.current_hash, block.index)
+    this.#chain.push(recorded)
+    for (const [position, hash] of hashes.entries()) {
+      this.#places.set(hash, { blockIndex: block.index, position })
+      this.#pending.delete(hash)
+    }
+  }
+
+  #undo(): void {
+    const last = this.#chain.pop()
+    if (last === undefined) return
+    this.#heights.delete(last.block.current_hash)
+    for (const hash of last.hashes) this.#places.delete(hash)
+    this.#side.keep(last.block, last.totalWork)
+  }
+}
+
+const storedOf = ({ header, totalWork }: Recorded): StoredHeader => ({ header, totalWork, recorded: true })

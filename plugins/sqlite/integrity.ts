@@ -1,0 +1,29 @@
+import type { Database } from 'bun:sqlite'
+import { messageOf } from '../../core/index.ts'
+
+/** Each query answers with one text for every fault that it finds. */
+const checks = [
+  // Rows and indices agree, values have their columns' types, every page is used once.
+  'PRAGMA integrity_check(1)',
+  `SELECT 'block_rows, height ' || height || ': the row below is missing' FROM block_rows AS b
+    WHERE height > 0 AND NOT EXISTS (SELECT 1 FROM block_rows WHERE height = b.height - 1) ORDER BY height LIMIT 1`,
+  `SELECT 'transaction_rows, id ' || t.id || ': its block does not count it' FROM transaction_rows AS t
+    LEFT JOIN block_rows AS b ON b.height = t.id >> 17
+    WHERE b.height IS NULL OR t.id & 131071 >= b.transactions_count ORDER BY t.id LIMIT 1`,
+  `SELECT 'block_rows, height ' || b.height || ': transactions_total is not the number of rows up to it'
+    FROM block_rows AS b WHERE height = (SELECT max(height) FROM block_rows)
+    AND transactions_total <> (SELECT count(*) FROM transaction_rows)`,
+]
+
+/** The first thing that is wrong with the file as a whole, or undefined. */
+export function integrityOf(database: Database): string | undefined {
+  for (const sql of checks) {
+    try {
+      const fault = database.query<Record<string, string>, []>(sql).values()[0]?.[0]
+      if (fault !== undefined && fault !== 'ok') return String(fault)
+    } catch (error) {
+      return messageOf(error)
+    }
+  }
+  return undefined
+}

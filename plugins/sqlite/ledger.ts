@@ -1,0 +1,264 @@
+import type { Database } from 'bun:sqlite'
+import { existsSync, realpathSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import {
+  AurexError,
+  canonicalJson,
+  exitCode,
+  sealedHeaderOf,
+  sidesToDrop,
+  type AppliedBlock,
+  type Block,
+  type Change,
+  type Genesis,
+  type Hash,
+  type MiningRange,
+  type NodeRecord,
+  type PendingTransaction,
+  type Storage,
+} from '../../core/index.ts'
+import { makeFolder, openForReading, openForWriting } from './file.ts'
+import { storageFailure } from './failure.ts'
+import { holdLock } from './lock.ts'
+import { Reader, type RecordedBlock } from './reader.ts'
+import { blob, columnsOf, difficultyOf } from './rows.ts'
+import { placesPerBlock } from './schema.ts'
+
+const rangesMax = 10_000
+
+export interface OpenOptions {
+  /** One unchanging snapshot, without the lock and without writing, even while the ledger's node runs. */
+  readonly readonly?: boolean
+}
+
+/**
+ * Opens the ledger at `path`, making it unless it is to be read only. Throws `ledger-in-use`, `ledger-missing`,
+ * `ledger-newer`, `ledger-older`, `not-a-ledger`, `storage-full`, `storage-readonly`, `storage-failed`.
+ */
+export function openLedger(path: string, { readonly = false }: OpenOptions = {}): Ledger {
+  if (readonly) return ledgerOver(path, openForReading(path), undefined)
+  makeFolder(path)
+  const letGo = holdLock(realPath(path))
+  try {
+    return ledgerOver(path, openForWriting(path), letGo)
+  } catch (error) {
+    letGo()
+    throw error
+  }
+}
+
+function ledgerOver(path: string, database: Database, letGo: (() => void) | undefined): Ledger {
+  try {
+    return new Ledger(path, database, letGo)
+  } catch (cause) {
+    database.close()
+    throw storageFailure(cause, path, 'preparing its statements')
+  }
+}
+
+/** The ledger in an SQLite file. */
+export class Ledger extends Reader implements Storage {
+  readonly #letGo: (() => void) | undefined
+  #open = true
+
+  /** Without `letGo`, which ends this process's hold on the file, the ledger is read only. */
+  constructor(location: string, database: Database, letGo: (() => void) | undefined) {
+    super(location, database)
+    this.#letGo = letGo
+  }
+
+  /** Lets go of the file; what the log holds is moved into it first, so that it can be copied alone. */
+  close(): void {
+    if (!this.#open) return
+    this.#open = false
+    try {
+      // A reader that is still there keeps the log from being emptied: not worth waiting for, the log is safe.
+      this.database.run('PRAGMA busy_timeout = 0')
+      if (this.#letGo !== undefined) this.database.run('PRAGMA wal_checkpoint(TRUNCATE)')
+    } catch {
+      // No room to move it: the next opening finds the log where it is.
+    } finally {
+      // SQLite keeps the file open until the last statement is gone.
+      for (const statement of Object.values(this.run)) statement.finalize()
+      this.database.close()
+      this.#letGo?.()
+    }
+  }
+
+  // ---- writing -----------------------------------------------------------------------------------------------
+
+  begin(genesis: Genesis, block: Block, now: number): void {
+    const known = this.genesis()
+    if (known === genesis.text) return
+    if (known !== undefined) throw wrongGenesis(this.location, this.run.meta.get('chain_id')?.value, genesis)
+    this.#write('writing block 0', () => {
+      this.run.setMeta.run('genesis', genesis.text)
+      this.run.setMeta.run('chain_id', genesis.rules.chainId)
+      this.#addBlock({ block, hashes: [], receivedAt: [], totalWork: 0n }, 0, now)
+    })
+  }
+
+  commit(change: Change): void {
+    let head = this.headBlock()
+    this.#write(`recording ${change.applied.length} and undoing ${change.undone.length} blocks`, () => {
+      // Newest first: each block undone is the head at that moment.
+      for (const hash of change.undone) head = this.#undo(head, hash)
+      this.#addPending(change.returned)
+      for (const applied of change.applied) head = this.#apply(head, applied, change.writtenAt)
+    })
+    this.top = head
+  }
+
+  keepSide(block: Block, totalWork: bigint): void {
+    if (this.run.blockOf.get(block.current_hash) !== null) return
+    this.#write(`keeping side block ${block.current_hash}`, () => this.#addSide(block, totalWork))
+  }
+
+  pruneSide(belowIndex: number, blocksMax: number, bytesMax: number): void {
+    const { blocks, bytes, lowest } = this.run.countSide.get() ?? { blocks: 0, bytes: 0, lowest: 0 }
+    if (blocks === 0 || (blocks <= blocksMax && bytes <= bytesMax && lowest >= belowIndex)) return
+    const sides = this.run.sides.all().map((side) => ({ ...side, totalWork: BigInt(side.totalWork) }))
+    this.#write('dropping side blocks', () => {
+      for (const hash of sidesToDrop(sides, belowIndex, blocksMax, bytesMax)) this.run.dropSide.run(hash)
+    })
+  }
+
+  keepPending(transactions: readonly PendingTransaction[]): void {
+    if (transactions.length === 0) return
+    this.#write(`keeping ${transactions.length} pending transactions`, () => this.#addPending(transactions))
+  }
+
+  dropPending(hashes: readonly Hash[]): void {
+    if (hashes.length === 0) return
+    this.#write(`dropping ${hashes.length} pending transactions`, () => {
+      for (const hash of hashes) this.run.dropPending.run(hash)
+    })
+  }
+
+  saveNode(node: NodeRecord): void {
+    const { node_id, host, port, node_type, status, last_seen } = node
+    this.#write(`saving node ${node_id}`, () =>
+      this.run.saveNode.run(node_id, host, port, node_type, status, last_seen),
+    )
+  }
+
+  openRange(range: MiningRange, now: number): number {
+    return this.#write('opening a nonce range', () => {
+      const id = Number(this.run.openRange.run(range.worker, range.start, range.end, now).lastInsertRowid)
+      this.run.dropRangesUpTo.run(id - rangesMax)
+      return id
+    })
+  }
+
+  closeRange(id: number, completed: boolean, solution: number | undefined): void {
+    this.#write(`closing nonce range ${id}`, () => this.run.closeRange.run(completed ? 1 : 0, solution ?? null, id))
+  }
+
+  // ---- the parts of a change ---------------------------------------------------------------------------------
+
+  #undo(head: RecordedBlock, hash: Hash): RecordedBlock {
+    if (head.stored.header.current_hash !== hash || head.height === 0) {
+      throw unfit(this.location, `undone: expected the head, ${head.stored.header.current_hash}, got ${hash}`)
+    }
+    const block = this.wholeBlock(head)
+    this.run.dropTransactions.run(head.height * placesPerBlock, (head.height + 1) * placesPerBlock)
+    this.run.dropBlock.run(head.height)
+    this.#addSide(block, head.stored.totalWork)
+    return this.topBlock()
+  }
+
+  #apply(head: RecordedBlock, applied: AppliedBlock, now: number): RecordedBlock {
+    const { block } = applied
+    if (block.prev_hash !== head.stored.header.current_hash || block.index !== head.height + 1) {
+      throw unfit(
+        this.location,
+        `applied: block ${block.index} on ${block.prev_hash} does not follow block ${head.height}, ` +
+          head.stored.header.current_hash,
+      )
+    }
+    this.run.dropSide.run(block.current_hash)
+    return this.#addBlock(applied, head.transactionsTotal, now)
+  }
+
+  #addBlock(applied: AppliedBlock, transactionsBefore: number, now: number): RecordedBlock {
+    const { block, hashes, receivedAt, totalWork } = applied
+    const count = block.transactions.length
+    if (hashes.length !== count || receivedAt.length !== count || count > placesPerBlock) {
+      throw unfit(this.location, `applied: block ${block.index} has ${count} transactions, ${hashes.length} hashes`)
+    }
+    const header = sealedHeaderOf(block)
+    const total = transactionsBefore + count
+    this.run.addBlock.run(
+      block.index,
+      blob(block.current_hash),
+      canonicalJson(header),
+      difficultyOf(block.work),
+      String(totalWork),
+      count,
+      total,
+      now,
+    )
+    const anyPending = this.run.anyPending.get()?.found === 1
+    for (const [position, transaction] of block.transactions.entries()) {
+      const hash = hashes[position]!
+      const columns = columnsOf(hash, transaction, receivedAt[position]!)
+      this.run.addTransaction.run(block.index * placesPerBlock + position, ...columns)
+      if (anyPending) this.run.dropPending.run(hash)
+    }
+    return {
+      height: block.index,
+      transactions: count,
+      transactionsTotal: total,
+      stored: { header, totalWork, recorded: true },
+    }
+  }
+
+  #addSide(block: Block, totalWork: bigint): void {
+    const header = canonicalJson(sealedHeaderOf(block))
+    const transactions = canonicalJson(block.transactions)
+    // Of the whole block as canonical JSON: the list stands in it with its name, a colon and a comma.
+    const bytes = Buffer.byteLength(header) + Buffer.byteLength(transactions) + '"transactions":,'.length
+    this.run.addSide.run(block.current_hash, block.index, header, transactions, String(totalWork), bytes)
+  }
+
+  #addPending(transactions: readonly PendingTransaction[]): void {
+    for (const { hash, transaction, receivedAt } of transactions) {
+      // A transaction is recorded or pending, never both.
+      if (this.run.idOf.get(hash) !== null) continue
+      this.run.addPending.run(...columnsOf(hash, transaction, receivedAt))
+    }
+  }
+
+  /** Runs `change` as one transaction of SQLite, durable on return. */
+  #write<T>(doing: string, change: () => T): T {
+    if (this.#letGo === undefined) throw openedReadonly(this.location, doing)
+    try {
+      this.run.begin.run()
+      const result = change()
+      this.run.commit.run()
+      return result
+    } catch (cause) {
+      // After some errors, a full disk among them, SQLite has rolled back by itself.
+      if (this.database.inTransaction) this.run.rollback.run()
+      throw storageFailure(cause, this.location, doing)
+    }
+  }
+}
+
+// Two paths to one file must meet at one lock.
+function realPath(path: string): string {
+  return existsSync(path) ? realpathSync(path) : join(realpathSync(dirname(path)), basename(path))
+}
+
+const unfit = (location: string, what: string) => new AurexError('storage-failed', `${location}: ${what}`)
+
+const openedReadonly = (location: string, doing: string) =>
+  new AurexError('storage-readonly', `${location}: ${doing}: the ledger was opened with readonly; open it without`)
+
+const wrongGenesis = (location: string, chainId: Hash | undefined, genesis: Genesis) =>
+  new AurexError(
+    'wrong-genesis',
+    `${location}: expected the genesis of chain ${chainId}, for which this ledger was made, got the one of chain ` +
+      `${genesis.rules.chainId} (${genesis.name}); give the right --genesis, or another --data-dir`,
+    { exit: exitCode.config },
+  )

@@ -1,0 +1,88 @@
+import { views } from './views.ts'
+
+/** `PRAGMA application_id`: "AURX". Tells our files from any other SQLite file. */
+export const applicationId = 0x41555258
+
+/**
+ * A recorded transaction's id: its block's height times this, plus its place in the block. So rows lie in block order,
+ * and a block's transactions are one range of ids. More than any genesis lets into a block (100,000).
+ */
+export const placesPerBlock = 131_072
+
+// Blobs hold hashes in half the room; the generated columns give their hex a name and an index, which serves the node
+// and the views alike. STRICT lets SQLite's own check find a value of a wrong type.
+const first = `
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+
+CREATE TABLE block_rows (
+  height INTEGER PRIMARY KEY,
+  hash BLOB NOT NULL CHECK (length(hash) = 32),
+  header TEXT NOT NULL,
+  difficulty ANY NOT NULL,
+  total_work TEXT NOT NULL,
+  transactions_count INTEGER NOT NULL,
+  transactions_total INTEGER NOT NULL,
+  written_at INTEGER NOT NULL,
+  current_hash TEXT GENERATED ALWAYS AS (lower(hex(hash))) VIRTUAL
+) STRICT;
+CREATE UNIQUE INDEX block_rows_by_hash ON block_rows (current_hash);
+
+CREATE TABLE transaction_rows (
+  id INTEGER PRIMARY KEY,
+  hash BLOB NOT NULL CHECK (length(hash) = 32),
+  sender TEXT NOT NULL,
+  data TEXT NOT NULL,
+  signature TEXT NOT NULL,
+  nonce INTEGER,
+  public_key_pem TEXT,
+  received_at INTEGER NOT NULL,
+  tx_hash TEXT GENERATED ALWAYS AS (lower(hex(hash))) VIRTUAL
+) STRICT;
+CREATE UNIQUE INDEX transaction_rows_by_hash ON transaction_rows (tx_hash);
+
+CREATE TABLE pending_rows (
+  place INTEGER PRIMARY KEY AUTOINCREMENT,
+  hash BLOB NOT NULL CHECK (length(hash) = 32),
+  sender TEXT NOT NULL,
+  data TEXT NOT NULL,
+  signature TEXT NOT NULL,
+  nonce INTEGER,
+  public_key_pem TEXT,
+  received_at INTEGER NOT NULL,
+  tx_hash TEXT GENERATED ALWAYS AS (lower(hex(hash))) VIRTUAL
+) STRICT;
+CREATE UNIQUE INDEX pending_rows_by_hash ON pending_rows (tx_hash);
+
+CREATE TABLE side_rows (
+  current_hash TEXT PRIMARY KEY,
+  height INTEGER NOT NULL,
+  header TEXT NOT NULL,
+  transactions TEXT NOT NULL,
+  total_work TEXT NOT NULL,
+  bytes INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE node_rows (
+  node_id TEXT PRIMARY KEY,
+  host TEXT NOT NULL,
+  port INTEGER NOT NULL,
+  node_type TEXT NOT NULL,
+  status TEXT NOT NULL,
+  last_seen INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE range_rows (
+  id INTEGER PRIMARY KEY,
+  worker TEXT NOT NULL,
+  nonce_start INTEGER NOT NULL,
+  nonce_end INTEGER NOT NULL,
+  completed INTEGER NOT NULL DEFAULT 0,
+  solution_nonce INTEGER,
+  opened_at INTEGER NOT NULL
+) STRICT;
+${views}
+PRAGMA application_id = ${applicationId};
+`
+
+/** Step n takes a file from `user_version` n to n + 1. A step that was released is never changed: a new one follows. */
+export const migrations: readonly string[] = [first]

@@ -1,0 +1,85 @@
+import type { Database } from 'bun:sqlite'
+import type { NodeRecord } from '../../core/index.ts'
+import type { BlockRow, SideRow, TransactionColumns, TransactionRow } from './rows.ts'
+
+const blockColumns = 'height, current_hash, header, total_work, transactions_count, transactions_total'
+const sideColumns = 'current_hash, height, header, transactions, total_work'
+const transactionColumns = 'tx_hash, sender, data, signature, nonce, public_key_pem, received_at'
+const transactionValues = 'hash, sender, data, signature, nonce, public_key_pem, received_at'
+
+export type Statements = ReturnType<typeof prepareStatements>
+
+/** Every statement that a ledger runs, prepared once. */
+export function prepareStatements(database: Database) {
+  const get = <Row, P extends (string | number)[]>(sql: string) => database.prepare<Row, P>(sql)
+  const run = <P extends (string | number | null | Uint8Array)[]>(sql: string) => database.prepare<unknown, P>(sql)
+  return {
+    begin: run<[]>('BEGIN IMMEDIATE'),
+    commit: run<[]>('COMMIT'),
+    rollback: run<[]>('ROLLBACK'),
+
+    meta: get<{ value: string }, [string]>('SELECT value FROM meta WHERE key = ?'),
+    setMeta: run<[string, string]>('INSERT INTO meta (key, value) VALUES (?, ?)'),
+
+    headBlock: get<BlockRow, []>(`SELECT ${blockColumns} FROM block_rows ORDER BY height DESC LIMIT 1`),
+    blockAt: get<BlockRow, [number]>(`SELECT ${blockColumns} FROM block_rows WHERE height = ?`),
+    blockOf: get<BlockRow, [string]>(`SELECT ${blockColumns} FROM block_rows WHERE current_hash = ?`),
+    addBlock: run<[number, Uint8Array, string, number, string, number, number, number]>(
+      'INSERT INTO block_rows (height, hash, header, difficulty, total_work, transactions_count, transactions_total,' +
+        ' written_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    ),
+    dropBlock: run<[number]>('DELETE FROM block_rows WHERE height = ?'),
+
+    transactionsIn: get<TransactionRow & { id: number }, [number, number]>(
+      `SELECT id, ${transactionColumns} FROM transaction_rows WHERE id >= ? AND id < ? ORDER BY id`,
+    ),
+    transactionOf: get<TransactionRow & { id: number }, [string]>(
+      `SELECT id, ${transactionColumns} FROM transaction_rows WHERE tx_hash = ?`,
+    ),
+    idOf: get<{ id: number }, [string]>('SELECT id FROM transaction_rows WHERE tx_hash = ?'),
+    addTransaction: run<[number, ...TransactionColumns]>(
+      `INSERT INTO transaction_rows (id, ${transactionValues}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    dropTransactions: run<[number, number]>('DELETE FROM transaction_rows WHERE id >= ? AND id < ?'),
+
+    anyPending: get<{ found: number }, []>('SELECT EXISTS (SELECT 1 FROM pending_rows) AS found'),
+    pendingAfter: get<TransactionRow & { place: number }, [number, number]>(
+      `SELECT place, ${transactionColumns} FROM pending_rows WHERE place > ? ORDER BY place LIMIT ?`,
+    ),
+    addPending: run<[...TransactionColumns]>(
+      `INSERT INTO pending_rows (${transactionValues}) VALUES (?, ?, ?, ?, ?, ?, ?)` +
+        ' ON CONFLICT (tx_hash) DO NOTHING',
+    ),
+    dropPending: run<[string]>('DELETE FROM pending_rows WHERE tx_hash = ?'),
+
+    sideOf: get<SideRow, [string]>(`SELECT ${sideColumns} FROM side_rows WHERE current_hash = ?`),
+    addSide: run<[string, number, string, string, string, number]>(
+      `INSERT INTO side_rows (${sideColumns}, bytes) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (current_hash) DO NOTHING`,
+    ),
+    dropSide: run<[string]>('DELETE FROM side_rows WHERE current_hash = ?'),
+    countSide: get<{ blocks: number; bytes: number; lowest: number }, []>(
+      'SELECT count(*) AS blocks, coalesce(sum(bytes), 0) AS bytes, coalesce(min(height), 0) AS lowest FROM side_rows',
+    ),
+    sides: get<{ hash: string; prevHash: string; index: number; totalWork: string; bytes: number }, []>(
+      `SELECT current_hash AS hash, json_extract(header, '$.prev_hash') AS prevHash, height AS "index",` +
+        ' total_work AS totalWork, bytes FROM side_rows',
+    ),
+
+    saveNode: run<[string, string, number, string, string, number]>(
+      'INSERT INTO node_rows (node_id, host, port, node_type, status, last_seen) VALUES (?, ?, ?, ?, ?, ?)' +
+        ' ON CONFLICT (node_id) DO UPDATE SET host = excluded.host, port = excluded.port,' +
+        ' node_type = excluded.node_type, status = excluded.status, last_seen = excluded.last_seen',
+    ),
+    nodes: get<NodeRecord, []>(
+      'SELECT node_id, host, port, node_type, status, last_seen FROM node_rows ORDER BY rowid',
+    ),
+
+    openRange: run<[string, number, number, number]>(
+      'INSERT INTO range_rows (worker, nonce_start, nonce_end, opened_at) VALUES (?, ?, ?, ?)',
+    ),
+    closeRange: run<[number, number | null, number]>(
+      'UPDATE range_rows SET completed = ?, solution_nonce = ? WHERE id = ?',
+    ),
+    dropRangesUpTo: run<[number]>('DELETE FROM range_rows WHERE id <= ?'),
+  }
+}

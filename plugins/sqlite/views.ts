@@ -1,0 +1,88 @@
+/** ISO 8601 in UTC with milliseconds, from milliseconds since 1970. */
+const iso = (milliseconds: string): string => `strftime('%Y-%m-%dT%H:%M:%fZ', ${milliseconds} / 1000.0, 'unixepoch')`
+
+const field = (name: string): string => `json_extract(header, '$.${name}') AS "${name}"`
+
+/** A string in a transaction's data, or NULL. */
+const text = (name: string): string =>
+  `CASE WHEN json_type(data, '$.${name}') = 'text' THEN json_extract(data, '$.${name}') END`
+
+/** A decimal string in a transaction's data, or NULL. */
+const decimal = (name: string): string => {
+  const value = `json_extract(data, '$.${name}')`
+  return (
+    `CASE WHEN json_type(data, '$.${name}') = 'text' AND ${value} GLOB '[0-9]*' AND ${value} GLOB '*[0-9]'` +
+    ` AND ${value} NOT GLOB '*[^0-9.]*' AND ${value} NOT GLOB '*.*.*' THEN ${value} END`
+  )
+}
+
+const people = `
+  coalesce(${text('from')}, sender) AS from_user,
+  ${text('to')} AS to_user,
+  ${decimal('amount')} AS amount`
+
+/**
+ * What people read (protocol section 8). Nothing here is newer than SQLite 3.38, so that the readers of a plain Debian
+ * or Python installation work. The ids of pending transactions stand above those of every recorded one.
+ */
+export const views = `
+CREATE VIEW blocks AS SELECT
+  height AS "index",
+  ${field('timestamp')},
+  ${field('prev_hash')},
+  current_hash,
+  ${field('nonce')},
+  ${field('miner_id')},
+  ${field('signature')},
+  difficulty,
+  transactions_count,
+  ${field('work')},
+  total_work,
+  ${['version', 'chain_id', 'consensus', 'public_key_pem', 'tx_root', 'state_root', 'extra', 'signer_id', 'seal']
+    .concat(['certificate', 'finality'])
+    .map(field)
+    .join(',\n  ')},
+  ${iso('written_at')} AS written_at
+FROM block_rows;
+
+CREATE VIEW transactions AS SELECT
+  t.id AS id,
+  t.tx_hash AS tx_hash,
+  b.current_hash AS block_hash,
+  t.sender AS sender,
+  t.data AS data,
+  t.signature AS signature,${people},
+  'committed' AS status,
+  ${iso('t.received_at')} AS start_timestamp,
+  ${iso('b.written_at')} AS end_timestamp,
+  b.height AS block_index,
+  t.nonce AS nonce,
+  t.public_key_pem AS public_key_pem
+-- Both forms of one condition, so that either table can be looked up from the other.
+FROM transaction_rows AS t JOIN block_rows AS b
+  ON b.height = t.id >> 17 AND t.id >= b.height << 17 AND t.id < (b.height + 1) << 17
+UNION ALL SELECT
+  4503599627370496 + place, tx_hash, NULL, sender, data, signature,${people},
+  'pending', ${iso('received_at')}, NULL, NULL, nonce, public_key_pem
+FROM pending_rows;
+
+CREATE VIEW nodes AS SELECT
+  node_id, host, port, node_type, status, ${iso('last_seen')} AS last_seen
+FROM node_rows;
+
+CREATE VIEW mining_pool AS SELECT
+  worker AS worker_id, nonce_start, nonce_end, completed, solution_nonce, ${iso('opened_at')} AS timestamp
+FROM range_rows;
+
+CREATE VIEW side_blocks AS SELECT
+  height AS "index",
+  ${field('timestamp')},
+  ${field('prev_hash')},
+  current_hash,
+  ${field('miner_id')},
+  ${field('work')},
+  total_work,
+  json_array_length(transactions) AS transactions_count,
+  bytes
+FROM side_rows;
+`

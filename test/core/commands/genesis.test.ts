@@ -1,0 +1,140 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parse } from 'smol-toml'
+import * as valibot from 'valibot'
+import { provideToPlugins } from '../../../core/bun.ts'
+import { readGenesis } from '../../../core/chain/genesis.ts'
+import type { JsonObject } from '../../../core/chain/json.ts'
+import { command } from '../../../core/commands/genesis.ts'
+import { genesisFile } from '../../../core/commands/genesisfile.ts'
+import * as aurex from '../../../core/index.ts'
+import { failure, testIo, type TestIo } from './testio.ts'
+
+let io: TestIo
+beforeAll(() => provideToPlugins({ aurex, valibot }))
+beforeEach(() => (io = testIo()))
+afterEach(() => io.remove())
+
+const a = 'a'.repeat(64)
+const b = 'b'.repeat(64)
+const text = (name = 'genesis.toml') => readFileSync(join(io.cwd, name), 'utf8')
+const written = (name?: string) => parse(text(name)) as JsonObject
+const pow = ['--name', 'shop', '--consensus', 'pow', '--out', 'genesis.toml']
+
+const engineWithAuthorities = `
+import { definePlugin } from 'aurex'
+import * as v from 'valibot'
+export default definePlugin({
+  name: 'ring',
+  summary: 'turns',
+  provides: 'consensus',
+  needs: [],
+  config: v.strictObject({}),
+  parameters: v.strictObject({
+    authorities: v.pipe(v.array(v.string()), v.minLength(1, 'expected at least one authority')),
+    block_time: v.optional(v.number(), 5),
+    halts: v.optional(v.boolean(), false),
+    motto: v.optional(v.string(), 'one after the other'),
+  }),
+  setup: () => { throw new Error('not here') },
+})
+`
+
+describe('aurex genesis', () => {
+  test('writes a file that a node reads as the chain that was announced', async () => {
+    expect(await command.run([...pow, '--difficulty', '3', '--json'], io)).toBe(0)
+    const said = JSON.parse(io.stdout) as { chain_id: string; path: string; name: string }
+    const genesis = readGenesis(written(), 'genesis.toml')
+    expect(said).toEqual({ chain_id: genesis.rules.chainId, path: join(io.cwd, 'genesis.toml'), name: 'shop' })
+    expect(genesis).toMatchObject({ name: 'shop', consensus: 'pow', application: undefined })
+    expect(genesis.parameters).toMatchObject({ difficulty: 3 })
+    expect(genesis.rules.gateways).toEqual([])
+  })
+
+  test('everything is explicit, and explained', async () => {
+    await command.run([...pow, '--gateways', `${a},${b}`, '--application', 'market'], io)
+    expect(Object.keys(written())).toEqual([
+      'name',
+      'timestamp',
+      'consensus',
+      'application',
+      'gateways',
+      'pow',
+      'limits',
+    ])
+    expect(written()).toMatchObject({ gateways: [a, b], application: 'market' })
+    expect(Object.keys(written()['pow'] as object)).toContain('difficulty')
+    expect(text()).toContain('# ')
+    for (const line of text().split('\n')) expect(line.length).toBeLessThanOrEqual(120)
+  })
+
+  test('the same settings make the same chain; another second makes another', async () => {
+    const at = (timestamp: string, out: string) => [...pow.slice(0, 4), '--timestamp', timestamp, '--out', out]
+    await command.run(at('2026-11-21T00:00:00.000Z', 'a.toml'), io)
+    await command.run(at('2026-11-21T00:00:00.000Z', 'b.toml'), io)
+    await command.run(at('2026-11-21T00:00:01.000Z', 'c.toml'), io)
+    expect(text('a.toml')).toBe(text('b.toml'))
+    expect(text('a.toml')).not.toBe(text('c.toml'))
+  })
+
+  test('never overwrites', async () => {
+    io.file('genesis.toml', 'mine')
+    expect(await failure(command.run(pow, io))).toMatchObject({ code: 'file-exists', exit: 64 })
+    expect(text()).toBe('mine')
+  })
+
+  test('an engine in a file of one’s own; what its parameters mean comes from its schema', async () => {
+    io.file('ring.ts', engineWithAuthorities)
+    const argv = ['--name', 'r', '--consensus', './ring.ts', '--out', 'genesis.toml', '--authorities', `${a}, ${b}`]
+    expect(await command.run([...argv, '--block-time', '2.5', '--ring.halts', 'true', '--ring.motto=7'], io)).toBe(0)
+    expect(written()).toMatchObject({
+      consensus: 'ring',
+      ring: { authorities: [a, b], block_time: 2.5, halts: true, motto: '7' },
+    })
+  })
+
+  test.each([
+    [['--authorities', a], 'unknown-flag', 'has no parameter authorities'],
+    [['--pow.dificulty', '3'], 'unknown-flag', 'did you mean difficulty?'],
+    [['--poa.difficulty', '3'], 'unknown-flag', 'did you mean --pow.difficulty?'],
+    [['--difficulty', 'hard'], 'bad-value', '--difficulty'],
+    [['--difficulty', '3', '--pow.difficulty', '4'], 'bad-value', 'given twice'],
+    [['--gateways', 'alice'], 'bad-value', '"alice"'],
+    [['--timestamp', 'today'], 'bad-value', '2026-11-21T00:00:00.000Z'],
+    [['--consensus', 'tcp'], 'not-an-engine', 'tcp fills transport'],
+    [['--dificulty', '3'], 'unknown-flag', 'did you mean --difficulty?'],
+  ])('%j is %s, and nothing is written', async (argv, code, says) => {
+    const running = command.run([...pow, ...argv], io)
+    expect(await failure(running)).toMatchObject({ code, exit: 64 })
+    expect((await failure(running)).message).toContain(says)
+    expect(() => text()).toThrow('ENOENT')
+  })
+
+  test.each(['name', 'consensus', 'out'])('--%s is needed', async (flag) => {
+    const at = pow.indexOf(`--${flag}`)
+    expect((await failure(command.run(pow.toSpliced(at, 2), io))).message).toContain(`expected --${flag}`)
+  })
+})
+
+test('odd names and values come back as they were', () => {
+  const settings = {
+    name: 'a "b" \\ \u00e4 #',
+    timestamp: '2026-11-21T00:00:00.000Z',
+    consensus: 'x',
+    parameters: {
+      one: ['a "b" ]'],
+      more: ['a = [ "x" ]', 'b'],
+      'odd key': [1, 2],
+      deep: { a: [true, false] },
+      none: [],
+    },
+    application: undefined,
+    gateways: 'any' as const,
+  }
+  const { text: file, genesis } = genesisFile(settings, 'test')
+  expect(genesis.name).toBe(settings.name)
+  expect(genesis.parameters).toEqual(settings.parameters)
+  expect(genesis.rules.gateways).toBe('any')
+  expect(readGenesis(parse(file) as JsonObject, 'test').rules.chainId).toBe(genesis.rules.chainId)
+})

@@ -1,0 +1,68 @@
+import type { Block } from '../../../core/chain/block.ts'
+import { sha256Hex, type Hash } from '../../../core/chain/canonical.ts'
+import { developmentGenesis } from '../../../core/chain/genesis.ts'
+import { isObject, type JsonObject } from '../../../core/chain/json.ts'
+import { accepted, decline, found, refuse, type Result, type Verdict } from '../../../core/errors.ts'
+import type { Admission, Chain, StoredHeader, TransactionStatus } from '../../../core/plugin.ts'
+
+/** A chain that answers what its caller asks for in `data`: `refuse`, `decline`, `throw`, `hold`. */
+export class FakeChain implements Chain {
+  readonly genesis = developmentGenesis('pow', {})
+  readonly blocks: Block[] = [this.genesis.block]
+  readonly submitted: JsonObject[] = []
+  readonly blocksFrom: (string | undefined)[] = []
+  readonly statuses = new Map<Hash, TransactionStatus>()
+  readonly held: (() => void)[] = []
+
+  /** Adds a block with about so many bytes of content. */
+  grow(bytes = 0): void {
+    const index = this.blocks.length
+    const transactions = [{ sender: 'alice', data: { text: 'x'.repeat(bytes) }, signature: '' }]
+    this.blocks.push({ ...this.genesis.block, index, current_hash: sha256Hex(`block ${index}`), transactions })
+  }
+
+  head(): StoredHeader {
+    return this.headerAt(this.blocks.length - 1)!
+  }
+
+  headerAt(index: number): StoredHeader | undefined {
+    const block = this.blocks[index]
+    return block && { header: block, totalWork: BigInt(index), recorded: true }
+  }
+
+  block(hash: Hash): Block | undefined {
+    return this.blocks.find(({ current_hash }) => current_hash === hash)
+  }
+
+  transaction(): undefined {}
+
+  status(hash: Hash): TransactionStatus {
+    return this.statuses.get(hash) ?? { status: 'unknown' }
+  }
+
+  pendingCount(): number {
+    return this.submitted.length
+  }
+
+  async submitTransaction(value: unknown): Promise<Result<Admission>> {
+    const { data, ...rest } = value as JsonObject
+    this.submitted.push({ data: data ?? null, ...rest })
+    const asked = isObject(data) ? data : {}
+    if (asked['hold'] === true) await new Promise<void>((go) => this.held.push(go))
+    if (typeof asked['refuse'] === 'string') return refuse(asked['refuse'], 'refused as asked')
+    if (typeof asked['decline'] === 'string') return decline(asked['decline'], 'declined as asked')
+    if (asked['throw'] === true) throw new Error('thrown as asked')
+    const hash = sha256Hex(JSON.stringify(asked))
+    const { status } = this.status(hash)
+    // Nothing here looks at what was read of the transaction.
+    return found({ hash, read: {} as Admission['read'], status: status === 'unknown' ? 'admitted' : status })
+  }
+
+  async submitBlock(value: unknown, from?: string): Promise<Verdict> {
+    this.blocksFrom.push(from)
+    const asked = value as JsonObject
+    if (typeof asked['refuse'] === 'string') return refuse(asked['refuse'], 'refused as asked')
+    if (typeof asked['decline'] === 'string') return decline(asked['decline'], 'declined as asked')
+    return accepted
+  }
+}

@@ -1,0 +1,134 @@
+// The package as its users get it: built, packed, installed from the tarball into an empty folder, and used there.
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { LineClient } from '../support/lines.ts'
+import { cleanEnvironment, removeFolder, temporaryFolder } from '../support/process.ts'
+
+const root = join(import.meta.dir, '../..')
+const folder = temporaryFolder()
+const home = temporaryFolder()
+const minutes = 60_000
+
+async function run(cwd: string, ...command: string[]): Promise<{ code: number; out: string }> {
+  const child = Bun.spawn(command, {
+    cwd,
+    env: { ...cleanEnvironment(home), NO_COLOR: '1' },
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
+  return { code, out: out + err }
+}
+
+async function mustRun(cwd: string, ...command: string[]): Promise<string> {
+  const { code, out } = await run(cwd, ...command)
+  if (code !== 0) throw new Error(`${command.join(' ')} ended with ${code}:\n${out}`)
+  return out
+}
+
+beforeAll(async () => {
+  await mustRun(root, process.execPath, 'run', 'build')
+  await mustRun(root, 'npm', 'pack', '--pack-destination', folder)
+  const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))!
+  writeFileSync(join(folder, 'package.json'), '{ "name": "operator", "private": true, "type": "module" }')
+  await mustRun(
+    folder,
+    'npm',
+    'install',
+    '--no-audit',
+    '--no-fund',
+    `./${tarball}`,
+    'typescript@7.0.2',
+    '@types/node@26.6.6',
+  )
+}, 5 * minutes)
+
+afterAll(() => {
+  removeFolder(folder)
+  removeFolder(home)
+})
+
+test(
+  'the aurex command runs from the tarball and lists its plugins',
+  async () => {
+    const help = await mustRun(folder, 'npx', 'aurex', 'node', '--help')
+    for (const plugin of ['pow', 'instant', 'tcp', 'sqlite', 'memory']) expect(help).toContain(plugin)
+  },
+  minutes,
+)
+
+test(
+  'a node from the tarball mines with its workers and answers',
+  async () => {
+    const child = Bun.spawn(
+      ['npx', 'aurex', 'node', '--json', '--port', '0', '--data-dir', home, '--difficulty', '3'],
+      {
+        cwd: folder,
+        env: cleanEnvironment(home),
+        stdin: 'ignore',
+        stdout: 'pipe',
+        stderr: 'pipe',
+      },
+    )
+    try {
+      const { value } = await child.stdout.getReader().read()
+      const { port } = JSON.parse(new TextDecoder().decode(value)) as { port: number }
+      const submitted = await mustRun(
+        folder,
+        'npx',
+        'aurex',
+        'tx',
+        '--node',
+        `127.0.0.1:${port}`,
+        '--data',
+        '{"from":"tarball"}',
+        '--wait',
+        '--json',
+      )
+      expect(JSON.parse(submitted)).toMatchObject({ block_index: 1 })
+      const client = await LineClient.open(port)
+      expect(await client.ask({ type: 'chain_info' })).toMatchObject({ height: 1 })
+      client.close()
+    } finally {
+      child.kill('SIGTERM')
+      await child.exited
+    }
+  },
+  minutes,
+)
+
+test(
+  'an engine in a file of one’s own type-checks against the package and runs',
+  async () => {
+    const engine = readFileSync(join(root, 'plugins/instant/index.ts'), 'utf8')
+    writeFileSync(join(folder, 'mine.ts'), engine)
+    const strict = [
+      '--noEmit',
+      '--strict',
+      '--module',
+      'nodenext',
+      '--target',
+      'esnext',
+      '--skipLibCheck',
+      '--types',
+      'node',
+    ]
+    await mustRun(folder, 'npx', 'tsc', ...strict, 'mine.ts')
+    const config = await mustRun(folder, 'npx', 'aurex', 'config', '--plugins', './mine.ts,tcp,memory')
+    expect(config).toContain('mine.ts')
+  },
+  minutes,
+)
+
+test(
+  'the package is well-formed for those who import it',
+  async () => {
+    expect(existsSync(join(folder, 'node_modules/aurex/dist/core/index.d.ts'))).toBeTrue()
+    await mustRun(root, 'npx', 'publint', '--strict')
+    const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))!
+    await mustRun(root, 'npx', 'attw', join(folder, tarball), '--profile', 'esm-only')
+  },
+  2 * minutes,
+)

@@ -1,0 +1,4 @@
+import { MemoryLedger } from '../../../plugins/memory/index.ts'
+import { storageContract } from '../../contract/storage.ts'
+
+storageContract('memory', () => ({ storage: new MemoryLedger(), close: () => {} }))

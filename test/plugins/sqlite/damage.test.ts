@@ -1,0 +1,165 @@
+import { Database } from 'bun:sqlite'
+import { expect, test } from 'bun:test'
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { AurexError } from '../../../core/errors.ts'
+import { openLedger, type Ledger } from '../../../plugins/sqlite/index.ts'
+import { adding, genesis, makeChain, pay, storedAt } from '../../contract/storage.ts'
+import { makePending } from '../../support/blocks.ts'
+import { temporaryFolder } from './folder.ts'
+
+const chain = makeChain(genesis.block, 4, 0n)
+const side = makeChain(genesis.block, 1, 0n, 9)[0]!
+const hash = (height: number) => chain[height - 1]!.block.current_hash
+const place = 131_072
+
+/** What a damaged ledger says when it is asked. */
+function complaint(sql: string, ask: (ledger: Ledger) => unknown): string {
+  using folder = temporaryFolder()
+  const ledger = openLedger(folder.ledger)
+  ledger.begin(genesis, genesis.block, storedAt)
+  ledger.commit(adding(...chain))
+  ledger.keepSide(side.block, 16n)
+  ledger.keepPending([makePending(genesis, pay(20, 1), storedAt)])
+  ledger.close()
+  const database = new Database(folder.ledger)
+  database.run('PRAGMA ignore_check_constraints = ON')
+  database.run(sql)
+  database.close()
+  const damaged = openLedger(folder.ledger, { readonly: true })
+  try {
+    ask(damaged)
+    return 'nothing was found'
+  } catch (error) {
+    if (!(error instanceof AurexError)) throw error
+    return `${error.code} ${error.message}`
+  } finally {
+    damaged.close()
+  }
+}
+
+const cases: readonly (readonly [what: string, sql: string, ask: (ledger: Ledger) => unknown, names: string])[] = [
+  [
+    'a header that is not JSON',
+    `UPDATE block_rows SET header = substr(header, 2) WHERE height = 2`,
+    (ledger) => ledger.headerAt(2),
+    'block_rows, height 2: header: not JSON',
+  ],
+  [
+    'a header that is no object',
+    `UPDATE block_rows SET header = '[]' WHERE height = 2`,
+    (ledger) => ledger.headerAt(2),
+    'block_rows, height 2: header: expected a JSON object',
+  ],
+  [
+    'a header of another height',
+    `UPDATE block_rows SET header = (SELECT header FROM block_rows WHERE height = 3) WHERE height = 2`,
+    (ledger) => ledger.header(hash(2)),
+    'block_rows, height 2: header.index: expected 2, got 3',
+  ],
+  [
+    'a hash that was changed',
+    `UPDATE block_rows SET hash = zeroblob(32) WHERE height = 4`,
+    (ledger) => ledger.head(),
+    'block_rows, height 4: header.current_hash',
+  ],
+  [
+    'a total work that is no number',
+    `UPDATE block_rows SET total_work = '12x' WHERE height = 1`,
+    (ledger) => ledger.headerAt(1),
+    'block_rows, height 1: total_work',
+  ],
+  [
+    'a block that is missing',
+    `DELETE FROM block_rows WHERE height = 2`,
+    (ledger) => ledger.headerAt(2),
+    'block_rows, height 2: the row is missing',
+  ],
+  [
+    'the block of a transaction that is missing',
+    `DELETE FROM block_rows WHERE height = 2`,
+    (ledger) => ledger.transaction(chain[1]!.hashes[0]!),
+    'block_rows, height 2: the row is missing',
+  ],
+  [
+    'a transaction that is missing, the first',
+    `DELETE FROM transaction_rows WHERE id = ${3 * place}`,
+    (ledger) => ledger.block(hash(3)),
+    `transaction_rows, id ${3 * place} (block 3, position 0): the row is missing`,
+  ],
+  [
+    'a transaction that is missing, the last',
+    `DELETE FROM transaction_rows WHERE id = ${3 * place + 1}`,
+    (ledger) => ledger.transactionsAt(3),
+    'block_rows, height 3: transactions_count: 2, but there are rows for 1',
+  ],
+  [
+    'data that is not JSON',
+    `UPDATE transaction_rows SET data = '{' WHERE id = ${3 * place + 1}`,
+    (ledger) => ledger.block(hash(3)),
+    `transaction_rows, id ${3 * place + 1} (block 3, position 1): data: not JSON`,
+  ],
+  [
+    'data that is no object',
+    `UPDATE transaction_rows SET data = '7' WHERE id = ${3 * place + 1}`,
+    (ledger) => ledger.transaction(chain[2]!.hashes[1]!),
+    `transaction_rows, id ${3 * place + 1} (block 3, position 1): data: expected a JSON object`,
+  ],
+  [
+    'a hash of a wrong length',
+    `UPDATE transaction_rows SET hash = x'00' WHERE id = ${place}`,
+    (ledger) => ledger.transactionsAt(1),
+    `transaction_rows, id ${place} (block 1, position 0): hash: expected 32 bytes, got 1`,
+  ],
+  [
+    'a nonce beyond the safe integers',
+    `UPDATE transaction_rows SET nonce = 9007199254740993 WHERE id = ${place}`,
+    (ledger) => ledger.transactionsAt(1),
+    `transaction_rows, id ${place} (block 1, position 0): nonce`,
+  ],
+  [
+    'a side block',
+    `UPDATE side_rows SET transactions = '{}'`,
+    (ledger) => ledger.block(side.block.current_hash),
+    `side_rows, current_hash ${side.block.current_hash}: transactions: expected an array`,
+  ],
+  [
+    'a pending transaction',
+    `UPDATE pending_rows SET data = 'null'`,
+    (ledger) => [...ledger.pending()],
+    'pending_rows, place 1: data: expected a JSON object',
+  ],
+]
+
+test.each(cases)('names the row: %s', (_what, sql, ask, names) => {
+  const said = complaint(sql, ask)
+  expect(said).toStartWith('ledger-damaged ')
+  expect(said).toContain(names)
+})
+
+test.each([
+  ['a block is missing', 'DELETE FROM block_rows WHERE height = 2', 'block_rows, height 3'],
+  ['a transaction too many', `UPDATE block_rows SET transactions_count = 1 WHERE height = 2`, `id ${2 * place + 1}`],
+  ['a transaction too few', `DELETE FROM transaction_rows WHERE id = ${3 * place}`, 'block_rows, height 4'],
+])('integrity finds: %s', (_what, sql, names) => {
+  const found: (string | undefined)[] = []
+  complaint(sql, (ledger) => found.push(ledger.integrity()))
+  expect(found[0]).toContain(names)
+})
+
+test('pages that were overwritten are damage, not a crash', () => {
+  using folder = temporaryFolder()
+  const ledger = openLedger(folder.ledger)
+  ledger.begin(genesis, genesis.block, storedAt)
+  ledger.commit(adding(...chain))
+  ledger.close()
+  const database = new Database(folder.ledger, { readonly: true })
+  const page = database.query("SELECT rootpage FROM sqlite_schema WHERE name = 'block_rows'").values()[0]![0] as number
+  database.close()
+  const file = openSync(folder.ledger, 'r+')
+  writeSync(file, Buffer.alloc(4_096, 0xa5), 0, 4_096, (page - 1) * 4_096)
+  closeSync(file)
+  const damaged = openLedger(folder.ledger, { readonly: true })
+  expect(damaged.integrity()).toBeString()
+  expect(() => damaged.head()).toThrow(expect.objectContaining({ code: 'ledger-damaged' }))
+  damaged.close()
+})

@@ -1,0 +1,16 @@
+import { defineConfig } from 'tsup'
+
+// One entry a door: the command, what plugins import, each plugin, and the miner's worker, which is a program of its own.
+export default defineConfig({
+  entry: ['core/main.ts', 'core/index.ts', 'plugins/*/index.ts', 'plugins/pow/worker.ts'],
+  outDir: 'dist',
+  format: ['esm'],
+  platform: 'node',
+  target: 'esnext',
+  splitting: true,
+  sourcemap: true,
+  clean: true,
+  // tsc writes the declarations: tsup cannot with this TypeScript.
+  dts: false,
+  external: [/^bun(:|$)/],
+})
