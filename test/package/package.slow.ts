@@ -9,22 +9,26 @@ const root = join(import.meta.dir, '../..')
 const folder = temporaryFolder()
 const home = temporaryFolder()
 const minutes = 60_000
+const binaries = join(folder, 'node_modules/.bin')
+const aurex = join(binaries, 'aurex')
+/** Bun comes with the package: a machine may have none of its own. */
+const environment = { ...cleanEnvironment(home), NO_COLOR: '1', PATH: `${binaries}:${process.env['PATH'] ?? ''}` }
 
-async function run(cwd: string, ...command: string[]): Promise<{ code: number; out: string }> {
+async function run(cwd: string, ...command: string[]): Promise<{ code: number; out: string; err: string }> {
   const child = Bun.spawn(command, {
     cwd,
-    env: { ...cleanEnvironment(home), NO_COLOR: '1' },
+    env: environment,
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'pipe',
   })
   const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
-  return { code, out: out + err }
+  return { code, out, err }
 }
 
 async function mustRun(cwd: string, ...command: string[]): Promise<string> {
-  const { code, out } = await run(cwd, ...command)
-  if (code !== 0) throw new Error(`${command.join(' ')} ended with ${code}:\n${out}`)
+  const { code, out, err } = await run(cwd, ...command)
+  if (code !== 0) throw new Error(`${command.join(' ')} ended with ${code}:\n${out}${err}`)
   return out
 }
 
@@ -62,23 +66,19 @@ test(
 test(
   'a node from the tarball mines with its workers and answers',
   async () => {
-    const child = Bun.spawn(
-      ['npx', 'aurex', 'node', '--json', '--port', '0', '--data-dir', home, '--difficulty', '3'],
-      {
-        cwd: folder,
-        env: cleanEnvironment(home),
-        stdin: 'ignore',
-        stdout: 'pipe',
-        stderr: 'pipe',
-      },
-    )
+    const child = Bun.spawn([aurex, 'node', '--json', '--port', '0', '--data-dir', home, '--difficulty', '3'], {
+      cwd: folder,
+      env: environment,
+      stdin: 'ignore',
+      stdout: 'pipe',
+      stderr: 'pipe',
+    })
     try {
       const { value } = await child.stdout.getReader().read()
       const { port } = JSON.parse(new TextDecoder().decode(value)) as { port: number }
       const submitted = await mustRun(
         folder,
-        'npx',
-        'aurex',
+        aurex,
         'tx',
         '--node',
         `127.0.0.1:${port}`,
@@ -116,7 +116,7 @@ test(
       'node',
     ]
     await mustRun(folder, 'npx', 'tsc', ...strict, 'mine.ts')
-    const config = await mustRun(folder, 'npx', 'aurex', 'config', '--plugins', './mine.ts,tcp,memory')
+    const config = await mustRun(folder, aurex, 'config', '--plugins', './mine.ts,tcp,memory')
     expect(config).toContain('mine.ts')
   },
   minutes,
