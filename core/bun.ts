@@ -57,6 +57,8 @@ type OnFault = (error: unknown) => void
  * system send a reset, which can overtake our last line: the `ERROR` that says why (RFC 9112, 9.6, has the same story).
  */
 const lingerMilliseconds = 1_000
+/** And how much it takes in that time: more than systems hold on the way, and then it is no straggler but a flood. */
+const lingerBytesMax = 16 * 1024 * 1024
 
 /** Public for tests: beside what the port asks for, it can end its writing side alone, as a stranger's client may. */
 export class BunSocket implements Socket {
@@ -67,6 +69,7 @@ export class BunSocket implements Socket {
   readonly #onFault: OnFault
   #state: 'open' | 'ending' | 'closed' = 'open'
   #linger: ReturnType<typeof setTimeout> | undefined
+  #lingerBytes = 0
 
   constructor(raw: Raw, handlers: SocketHandlers, onFault: OnFault) {
     this.#raw = raw
@@ -113,6 +116,7 @@ export class BunSocket implements Socket {
 
   received(bytes: Uint8Array): void {
     if (this.#state === 'open') this.#guard(() => this.#handlers.data(this, bytes))
+    else if (this.#state === 'ending' && (this.#lingerBytes += bytes.length) > lingerBytesMax) this.destroy()
   }
 
   drained(): void {

@@ -1,13 +1,13 @@
 import * as v from 'valibot'
 import type { Bus } from './bus.ts'
-import { auditLedger, damageText, type Damage } from './chain/audit.ts'
+import { auditLedger, damageText, type AuditParts, type Damage } from './chain/audit.ts'
 import { Chain } from './chain/chain.ts'
 import { AurexError, exitCode } from './errors.ts'
 import type { PluginEntry } from './load.ts'
 import type { Context } from './plugin.ts'
 import { Producer } from './producer.ts'
 
-/** How long a start may take to re-check the ledger's hashes before it goes on and does the rest beside its work. */
+/** How long a start may take to re-check the ledger before it goes on and does the rest beside its work. */
 const auditAtStartMilliseconds = 150
 /** Beside the work: a slice of so long, then a pause of so long. */
 const auditSliceMilliseconds = 4
@@ -44,7 +44,7 @@ export function chainHost(parts: ChainParts): ChainHost {
       changed: (what) => producer?.changed(what),
     })
     context.defer(() => chain.close())
-    const audit = auditLedger({ storage, genesis, consensus, signatures: false })
+    const audit = auditTwice({ storage, genesis, consensus })
     const step = runFor(audit, auditAtStartMilliseconds, context)
     if (step.done === true) refuseDamage(step.value, storage.location)
     else auditBeside(audit, context, parts.damaged)
@@ -65,6 +65,12 @@ export function chainHost(parts: ChainParts): ChainHost {
 }
 
 type Audit = ReturnType<typeof auditLedger>
+
+/** Everything that costs little first, since the start waits for it only so long; then the signatures. */
+function* auditTwice(parts: Omit<AuditParts, 'signatures'>): Audit {
+  const damage = yield* auditLedger({ ...parts, signatures: false })
+  return damage ?? (yield* auditLedger({ ...parts, signatures: true }))
+}
 
 function runFor(audit: Audit, milliseconds: number, { runtime }: Pick<Context, 'runtime'>) {
   const end = runtime.clock.monotonic() + milliseconds

@@ -157,7 +157,7 @@ function pluginNames(
           ? [fileList(file.table['plugins']), { from: 'file', path: file.path }, dirname(file.path)]
           : [undefined, { from: 'default' }, cwd]
   const names = v.safeParse(entry, value)
-  if (!names.success) throw badValue('plugins', origin, names.issues[0], false)
+  if (!names.success) throw badValue('plugins', origin, names.issues[0], entry, false)
   return { names: names.output, from, origin }
 }
 
@@ -193,7 +193,7 @@ function parseSection(
 ): unknown {
   const said = keys.flatMap((key) => settings.get(key.id) ?? [])
   const result = v.safeParse(schema, Object.fromEntries(said.map(({ key, value }) => [key.name, value])))
-  if (!result.success) throw sectionError(keys, said, result.issues[0])
+  if (!result.success) throw sectionError(keys, schema, said, result.issues[0])
   const output = result.output as Readonly<Record<string, unknown>>
   for (const key of keys) {
     const origin = settings.get(key.id)?.origin ?? { from: 'default' }
@@ -202,12 +202,17 @@ function parseSection(
   return result.output
 }
 
-function sectionError(keys: readonly Key[], said: readonly Setting[], issue: v.BaseIssue<unknown>): AurexError {
+function sectionError(
+  keys: readonly Key[],
+  schema: v.GenericSchema,
+  said: readonly Setting[],
+  issue: v.BaseIssue<unknown>,
+): AurexError {
   const name = issue.path?.[0]?.key
   const key = keys.find((one) => one.name === name)
   const setting = said.find((one) => one.key === key)
   if (key !== undefined && (setting !== undefined || issue.input !== undefined)) {
-    return badValue(key.id, setting?.origin ?? { from: 'default' }, issue, isSecret(key))
+    return badValue(key.id, setting?.origin ?? { from: 'default' }, issue, schema, isSecret(key))
   }
   if (key !== undefined) {
     const table = key.section === '' ? '' : ` in [${key.section}]`

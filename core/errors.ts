@@ -1,3 +1,5 @@
+import { closest, distance } from 'fastest-levenshtein'
+
 // Two kinds of failure, kept apart: a fault of ours or of the operator is thrown as an `AurexError`;
 // what a peer or a client did wrong is a value, a `Refusal`.
 
@@ -42,4 +44,15 @@ export const decline = (code: string, detail: string): Refusal => ({ ok: false, 
 /** The text of anything that was thrown. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)
+}
+
+/** `; did you mean x?` where one of the right names is near enough to be meant, otherwise nothing. */
+export function suggestion(wrong: string, right: readonly string[]): string {
+  if (right.length === 0) return ''
+  // `warn` for warning, `--diff` for --difficulty.
+  const begun = wrong.replace(/^-*/, '').length >= 3 ? right.find((name) => name.startsWith(wrong)) : undefined
+  const nearest = begun ?? closest(wrong, right)
+  // Half of it mistyped is another word.
+  const near = begun !== undefined || distance(wrong, nearest) <= Math.max(2, Math.floor(wrong.length / 2))
+  return near ? `; did you mean ${nearest}?` : ''
 }

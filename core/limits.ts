@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 
-const whole = (fallback: number, min = 1) => v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(min)), fallback)
+const whole = (fallback: number, description: string) =>
+  v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.description(description)), fallback)
 const KiB = 1024
 const MiB = 1024 * KiB
 
@@ -9,35 +10,27 @@ const MiB = 1024 * KiB
  * carries its unit. Nothing here is consensus: those limits stand in the genesis.
  */
 export const limitsSchema = v.strictObject({
-  peer_message_bytes_max: whole(10 * MiB),
-  /** Before the handshake, and from clients. */
-  client_message_bytes_max: whole(256 * KiB),
-  connections_max: whole(2048),
-  /** From one address; loopback is exempt while the node listens on loopback only. */
-  connections_per_host_max: whole(3),
-  /** A message that was begun must be complete after so long. */
-  message_milliseconds_max: whole(15_000),
-  /** A connection without a handshake is closed after so long without a message. */
-  idle_milliseconds_max: whole(60_000),
-  /** Silence after which a complete JSON object without a newline is taken as a message. */
-  silence_milliseconds: whole(50),
-  /** Requests of one connection that are being worked on; beyond that its reading pauses. */
-  requests_in_flight_max: whole(256),
-  send_queue_bytes_max: whole(16 * MiB),
-  mempool_transactions_max: whole(10_000),
-  mempool_bytes_max: whole(64 * MiB),
-  mempool_sender_transactions_max: whole(1_000),
-  orphan_blocks_max: whole(100),
-  orphan_bytes_max: whole(32 * MiB),
-  /** From one connection. */
-  orphan_blocks_per_source_max: whole(10),
-  side_blocks_max: whole(2_000),
-  side_bytes_max: whole(64 * MiB),
-  reorganisation_blocks_max: whole(1_000),
-  /** Facts that wait for one listener; beyond that it is detached. */
-  mailbox_facts_max: whole(4_096),
-  /** Of one plugin; beyond that the start is given up. */
-  setup_milliseconds_max: whole(10_000),
+  peer_message_bytes_max: whole(10 * MiB, 'the longest message from a peer'),
+  client_message_bytes_max: whole(256 * KiB, 'the longest message before the handshake, and from clients'),
+  connections_max: whole(2048, 'connections at once'),
+  connections_per_host_max: whole(3, 'of them from one address; loopback is exempt on a node that listens there'),
+  message_milliseconds_max: whole(15_000, 'a message that was begun must be complete after so long'),
+  idle_milliseconds_max: whole(60_000, 'a client is disconnected after so long without a message'),
+  silence_milliseconds: whole(50, 'silence after which a complete JSON object without a newline is a message'),
+  requests_in_flight_max: whole(256, 'requests of one connection in work; beyond that its reading pauses'),
+  send_queue_bytes_max: whole(16 * MiB, 'what may wait for one connection; beyond that it is dropped'),
+  mempool_transactions_max: whole(10_000, 'transactions that wait for a block'),
+  mempool_bytes_max: whole(64 * MiB, 'their size'),
+  mempool_sender_transactions_max: whole(1_000, 'of them from one sender'),
+  orphan_blocks_max: whole(100, 'blocks that wait for their parents'),
+  orphan_bytes_max: whole(32 * MiB, 'their size'),
+  orphan_blocks_per_source_max: whole(10, 'of them from one connection'),
+  side_blocks_max: whole(2_000, 'valid blocks kept that are not on the heaviest branch'),
+  side_bytes_max: whole(64 * MiB, 'their size'),
+  reorganisation_blocks_max: whole(1_000, 'blocks that a heavier branch may undo'),
+  mailbox_facts_max: whole(4_096, 'facts that wait for one listener; beyond that it is detached'),
+  setup_milliseconds_max: whole(10_000, 'a plugin that is not set up after so long is given up'),
+  release_milliseconds_max: whole(10_000, 'what a plugin has not released after so long at the end is not waited for'),
 })
 
 export type Limits = v.InferOutput<typeof limitsSchema>

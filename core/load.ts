@@ -5,7 +5,7 @@ import { AurexError, exitCode, messageOf } from './errors.ts'
 import type { Limits } from './limits.ts'
 import type { Log } from './log.ts'
 import type { Context, LoadedPlugin, NodeFacts, Slot, Slots, Transport } from './plugin.ts'
-import { builtinsThatProvide } from './resolve.ts'
+import { builtinsThatProvide, placeOf } from './resolve.ts'
 import type { Runtime } from './runtime.ts'
 
 export { resolvePlugin } from './resolve.ts'
@@ -59,7 +59,7 @@ export async function setUpPlugins(parts: SetUpParts): Promise<SetUp> {
   try {
     for (const entry of ordered) {
       const { plugin } = entry
-      const scope = new Scope(parts.logFor(plugin.name))
+      const scope = new Scope(parts, parts.logFor(plugin.name))
       scopes.push(scope)
       try {
         const value = await setUpOne(entry, contextFor(plugin, parts, scope, filled, stopping.signal), parts)
@@ -133,11 +133,13 @@ const wrongSet = (code: string, message: string) => new AurexError(code, message
 
 /** What a plugin acquired, and how it is released. */
 class Scope {
+  readonly #parts: Pick<SetUpParts, 'runtime' | 'limits'>
   readonly #log: Log
   readonly #releases: (() => void | Promise<void>)[] = []
   #over = false
 
-  constructor(log: Log) {
+  constructor(parts: Pick<SetUpParts, 'runtime' | 'limits'>, log: Log) {
+    this.#parts = parts
     this.#log = log
   }
 
@@ -147,15 +149,33 @@ class Scope {
     if (this.#over) void this.release()
   }
 
-  /** Last in, first out, each awaited; one that fails is logged and does not keep the others from being released. */
+  /**
+   * Last in, first out, each awaited; one that fails or takes too long is logged and does not keep the others from being
+   * released.
+   */
   async release(): Promise<void> {
     this.#over = true
     for (let release = this.#releases.pop(); release !== undefined; release = this.#releases.pop()) {
       try {
-        await release()
+        await this.#withinTime(release)
       } catch (error) {
         this.#log.error('a release failed', { error })
       }
+    }
+  }
+
+  async #withinTime(release: () => void | Promise<void>): Promise<void> {
+    const { runtime, limits } = this.#parts
+    const { promise: tooSlow, resolve } = Promise.withResolvers<void>()
+    const milliseconds = limits.release_milliseconds_max
+    const timer = runtime.clock.after(milliseconds, () => {
+      this.#log.error('a release takes too long and is not waited for', { milliseconds })
+      resolve()
+    })
+    try {
+      await Promise.race([release(), tooSlow])
+    } finally {
+      timer.cancel()
     }
   }
 }
@@ -209,7 +229,9 @@ async function setUpOne(entry: PluginEntry, context: Context<Slot>, parts: SetUp
 function ofPlugin(name: string, error: unknown): AurexError {
   const message = messageOf(error)
   if (!(error instanceof AurexError)) {
-    return new AurexError('setup-failed', `plugin ${name}: setup failed: ${message}`, { cause: error })
+    return new AurexError('setup-failed', `plugin ${name}: setup failed: ${message}${placeOf(error)}`, {
+      cause: error,
+    })
   }
   if (message.replace(/^plugin /, '').startsWith(`${name}: `)) return error
   return new AurexError(error.code, `${name}: ${message}`, { cause: error, exit: error.exit })

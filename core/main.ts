@@ -1,8 +1,8 @@
-#!/usr/bin/env bun
+#!/usr/bin/env -S bun --no-install
+// Without that flag Bun fetches a package that a plugin imports and nobody installed, and runs it.
 import { bunRuntime, provideToPlugins } from './bun.ts'
-import { AurexError, exitCode, messageOf } from './errors.ts'
+import { AurexError, exitCode, messageOf, suggestion } from './errors.ts'
 import type { Command } from './commands/command.ts'
-import { suggestion } from './commands/flags.ts'
 import { printable, processIo } from './commands/terminal.ts'
 
 // Literal imports: each command costs its start-up time only when it is the one that runs.
@@ -52,6 +52,13 @@ async function version(): Promise<string> {
   return (await import('./version.ts')).version
 }
 
+/** At the latest after a second: somebody may hold the other end of our output and not read it. */
+function exitWhenWritten(code: number): void {
+  const exit = () => process.exit(code)
+  bunRuntime().clock.after(1_000, exit)
+  process.stdout.write('', () => process.stderr.write('', exit))
+}
+
 function print(text: string): number {
   process.stdout.write(text)
   return exitCode.ok
@@ -68,8 +75,8 @@ function complain(error: unknown): number {
   return exitCode.failure
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2))
-} catch (error) {
-  process.exitCode = complain(error)
-}
+const argv = process.argv.slice(2)
+const code = await main(argv).catch(complain)
+process.exitCode = code
+// A node has plugins: what one of them forgot to release must not keep a process that has nothing more to do.
+if (argv[0] === 'node') exitWhenWritten(code)

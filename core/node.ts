@@ -4,7 +4,7 @@ import { chainHost } from './chainplugin.ts'
 import type { Genesis } from './chain/genesis.ts'
 import type { KeyPair } from './chain/keys.ts'
 import type { AurexError } from './errors.ts'
-import { openKeyFile, openOrCreate } from './keyfile.ts'
+import { openKeyFile, openOrCreate, type OpenedKey } from './keyfile.ts'
 import type { Limits } from './limits.ts'
 import { setUpPlugins, type PluginEntry, type SetUp } from './load.ts'
 import type { Log, OpenLog } from './log.ts'
@@ -66,6 +66,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     throw error
   }
   const address = addressOf(up)
+  registerSelf(up, address, identity, options)
   host.producer()?.start()
   bus.emit('node:started', { port: address?.port })
   return {
@@ -81,11 +82,15 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 }
 
 function identityOf({ node, keyPath, runtime }: NodeOptions, log: Log): KeyPair {
+  if (keyPath !== undefined) return warned(openKeyFile(runtime.files, keyPath), log)
   // Several nodes may share a data directory, each under its port: so do their keys and ledgers.
-  const { key, warning } =
-    keyPath === undefined
-      ? openOrCreate(runtime.files, join(node.dataDir, `node_${node.port}.pem`), (length) => runtime.random(length))
-      : openKeyFile(runtime.files, keyPath)
+  const path = join(node.dataDir, `node_${node.port}.pem`)
+  const opened = openOrCreate(runtime.files, path, (length) => runtime.random(length))
+  if (opened.created) log.info('made a key for this node', { path })
+  return warned(opened, log)
+}
+
+function warned({ key, warning }: OpenedKey, log: Log): KeyPair {
   if (warning !== undefined) log.warn(warning)
   return key
 }
@@ -111,6 +116,23 @@ async function openTransports({ slots }: SetUp, options: NodeOptions, identity: 
     publicAddress: () => addressOf({ slots }),
   })
   for (const transport of slots.transport) await transport.open(inbox)
+}
+
+/** The table `nodes` starts with this node, as people who look there expect. */
+function registerSelf(
+  { slots }: SetUp,
+  address: RunningNode['address'],
+  identity: KeyPair,
+  options: NodeOptions,
+): void {
+  if (address === undefined || slots.storage === undefined) return
+  const last_seen = options.runtime.clock.now()
+  try {
+    slots.storage.saveNode({ node_id: identity.nodeId, ...address, node_type: 'full', status: 'active', last_seen })
+  } catch (error) {
+    // A full disk keeps nothing from being read.
+    options.log.log('node').warn('this node is not listed in its own table nodes', { error })
+  }
 }
 
 function addressOf({ slots }: Pick<SetUp, 'slots'>): { readonly host: string; readonly port: number } | undefined {

@@ -152,7 +152,10 @@ export interface Storage {
   pending(): Iterable<PendingTransaction>
   saveNode(node: NodeRecord): void
   nodes(): readonly NodeRecord[]
-  /** Records that a range was handed out; returns its id. Only the newest 10,000 are kept. */
+  /**
+   * Records that a range was handed out; returns its id. Only the newest 10,000 are kept. Ranges alone need not be
+   * durable on return: nobody was promised anything, and they come with every block.
+   */
   openRange(range: MiningRange, now: number): number
   /** `solution` is the nonce that was found, or undefined when the range was used up or given up at `end`. */
   closeRange(id: number, completed: boolean, solution: number | undefined): void
@@ -222,9 +225,10 @@ export interface Chain {
   /**
    * Checks a transaction and keeps it until it is recorded. Resolves when it is durable. Refusals: those of
    * `readTransaction`, `bad-signature`, `mempool-full`, `sender-quota`, `storage-unavailable`. One that is known
-   * already is accepted again: the answer says what became of it.
+   * already is accepted again: the answer says what became of it. `from`: the connection that it came by, which may not
+   * fill the mempool alone.
    */
-  submitTransaction(value: unknown): Promise<Result<Admission>>
+  submitTransaction(value: unknown, from?: string): Promise<Result<Admission>>
   /** Checks a block and records it. Refusals: those of `readHeader` and `readBody`, and the chain's own (chain.ts). */
   submitBlock(value: unknown, from?: string): Promise<Verdict>
 }

@@ -108,14 +108,15 @@ export class Producer {
     const seal = await consensus.seal(header, signal)
     if (seal === undefined || signal.aborted) return undefined
     const current_hash = headerHash(header, seal.nonce)
+    const reads = entries.map(({ read }) => read)
     const block: Block = {
       ...header,
       ...seal,
       current_hash,
       signature: identity.sign(purposes.block, current_hash),
-      transactions: entries.map(({ read }) => read.transaction),
+      transactions: reads.map(({ transaction }) => transaction),
     }
-    const verdict = await chain.submitBlock(block)
+    const verdict = await chain.submitBlock(block, 'local', reads)
     return verdict.ok || verdict.code === 'known' ? undefined : `${verdict.code}: ${verdict.detail}`
   }
 

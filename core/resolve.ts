@@ -1,18 +1,18 @@
-import { existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { existsSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import * as v from 'valibot'
 import { builtinNames, builtins } from './builtin.ts'
 import { coreEventOwners } from './bus.ts'
-import { suggestion } from './commands/flags.ts'
+import { AurexError, exitCode, messageOf, suggestion } from './errors.ts'
 import { coreNames, entriesOf } from './config/keys.ts'
-import { AurexError, exitCode, messageOf } from './errors.ts'
+import { issueText } from './config/value.ts'
 import type { LoadedPlugin, Slot } from './plugin.ts'
 
 /** Keys of a genesis beside the engine's and the application's own tables (protocol section 4). */
 const genesisNames = ['name', 'timestamp', 'consensus', 'application', 'gateways', 'limits', 'finality']
-/** `AUREX_LOG_LEVEL` and `AUREX_DATA_DIR` would be theirs; `core` and `aurex` are us. */
-const ownNames = ['core', 'aurex', 'log', 'data']
+/** `AUREX_LOG_LEVEL` and `AUREX_DATA_DIR` would be theirs; the others name us in logs and errors. */
+const ownNames = ['core', 'aurex', 'log', 'data', 'chain', 'network']
 const reservedNames = new Set([...genesisNames, ...coreNames, ...coreEventOwners, ...ownNames])
 
 /** What a plugin may fill; `chain` is core's own. */
@@ -45,28 +45,58 @@ const isFile = (name: string): boolean => /^[./]|\.[tj]s$/.test(name)
 
 function fileUrl(name: string, cwd: string): string {
   const path = resolve(cwd, name)
-  if (existsSync(path)) return pathToFileURL(path).href
-  throw unknownPlugin(`plugin ${name}: there is no file ${path}`)
+  if (!existsSync(path)) throw unknownPlugin(`plugin ${name}: there is no file ${path}`)
+  if (statSync(path).isDirectory()) throw unknownPlugin(`plugin ${name}: ${path} is a directory; name a file in it`)
+  return pathToFileURL(path).href
 }
 
 function packageUrl(name: string, cwd: string): string {
   try {
-    return import.meta.resolve(name, pathToFileURL(join(cwd, 'x.js')).href)
+    // Where nothing is installed, Bun would fetch a package of this name from the registry and run it: a name that was
+    // mistyped, or stands in somebody's ledger, must never do that.
+    if (isInstalled(name, cwd)) return import.meta.resolve(name, pathToFileURL(join(cwd, 'x.js')).href)
   } catch {
-    const near = suggestion(name, builtinNames)
-    const others = 'a file is written ./name.ts, a package must be installed'
-    throw unknownPlugin(
-      `plugin ${name}: not built in (${builtinNames.join(', ')}), no package in ${cwd}${near || `; ${others}`}`,
-    )
+    // It is there and has no entry: for whoever names it, as good as missing.
   }
+  const near = suggestion(name, builtinNames)
+  const others = 'a file is written ./name.ts, a package must be installed'
+  throw unknownPlugin(
+    `plugin ${name}: not built in (${builtinNames.join(', ')}), no package in ${cwd}${near || `; ${others}`}`,
+  )
+}
+
+/** Whether some `node_modules` at or above the folder has the package: `name`, `@scope/name`, each with a path behind. */
+function isInstalled(name: string, folder: string): boolean {
+  const own = /^(?:@[^/]+\/)?[^/]+/.exec(name)?.[0]
+  if (own === undefined) return false
+  if (existsSync(join(folder, 'node_modules', own))) return true
+  return dirname(folder) !== folder && isInstalled(name, dirname(folder))
 }
 
 async function imported<M>(name: string, where: string, load: () => Promise<M>): Promise<M> {
   try {
     return await load()
   } catch (cause) {
-    throw broken(name, `importing ${where} failed: ${messageOf(cause)}`, cause)
+    const path = where.startsWith('file:') ? fileURLToPath(where) : where
+    throw broken(name, `importing ${path} failed: ${faultOf(cause)}`, cause)
   }
+}
+
+/** What a file's author must mend, and the line. */
+function faultOf(thrown: unknown): string {
+  // Several mistakes of syntax come together, each with its place.
+  const [first] = thrown instanceof AggregateError ? (thrown.errors as unknown[]) : [thrown]
+  const { position } = (first ?? {}) as { readonly position?: { file: string; line: number; column: number } | null }
+  if (position) return `${position.file}:${position.line}:${position.column}: ${messageOf(first)}`
+  return `${messageOf(first)}${placeOf(first)}`
+}
+
+/** ` (/home/me/mine.ts:4:7)`: where something was thrown, as near to a plugin's own code as can be told; or nothing. */
+export function placeOf(thrown: unknown): string {
+  const stack = thrown instanceof Error ? (thrown.stack ?? '') : ''
+  const frames = stack.split('\n').flatMap((line) => /^\s+at .*?(\/[^()]+:\d+:\d+)\)?$/.exec(line)?.[1] ?? [])
+  const frame = frames.find((one) => !one.includes('/node_modules/'))
+  return frame === undefined ? '' : ` (${frame})`
 }
 
 const isObjectSchema = (value: unknown): boolean =>
@@ -90,7 +120,7 @@ function checked(value: unknown, name: string): LoadedPlugin {
     const path = v.getDotPath(issue)
     if (path === null)
       throw broken(name, 'its default export is no plugin; write: export default definePlugin({ ... })')
-    throw broken(name, `${path}: ${issue.message}`)
+    throw broken(name, `${path}: ${issueText(issue, pluginShape)}`)
   }
   // What it was is what is used: the check made a copy, and a plugin may be an instance of a class.
   const plugin = value as LoadedPlugin

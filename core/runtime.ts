@@ -21,11 +21,16 @@ export interface Socket {
   /** Address of the other side, without port. */
   readonly remoteHost: string
   readonly remotePort: number
-  /** Takes as many bytes as there is room for and returns how many; the rest is the caller's, to be sent on `drain`. */
+  /**
+   * Takes as many bytes as there is room for and returns how many; the rest is the caller's, to be sent on `drain`.
+   * 0 once the socket is closed.
+   */
   write(bytes: Uint8Array): number
-  /** Sends what was taken, then closes. */
+  /** Sends nothing more, and reads on. */
+  finish(): void
+  /** Sends what was taken, then closes; waits up to a second for the other side to end, so that no reset overtakes it. */
   end(): void
-  /** Closes at once; what was not sent is lost. */
+  /** Closes at once; what was not sent is lost. `close` may be called before this returns. */
   destroy(): void
   /** Stops and restarts the calls of `data`. */
   pause(): void

@@ -1,14 +1,16 @@
 import { AurexError, decline, found, messageOf, type Result } from '../errors.ts'
 import type { Admission, Storage } from '../plugin.ts'
-import type { Runtime } from '../runtime.ts'
+import type { Runtime, Timer } from '../runtime.ts'
 import type { Hash } from './canonical.ts'
 import { Mempool, type PoolEntry } from './mempool.ts'
 import type { ReadTransaction } from './transaction.ts'
 import type { Limits } from '../limits.ts'
 
 interface Parts {
-  readonly storage: Pick<Storage, 'keepPending' | 'locate'>
+  readonly storage: Pick<Storage, 'head' | 'keepPending' | 'locate'>
   readonly mempool: Mempool
+  /** Whether signatures are being checked, so that more may come in a moment. */
+  readonly verifying: () => boolean
   readonly limits: Limits
   readonly clock: Runtime['clock']
   /** Told after the write, with what came in. */
@@ -16,12 +18,20 @@ interface Parts {
   readonly storageFailed: (error: AurexError) => void
 }
 
+/** How long a transaction waits at the most for those whose signatures are being checked, to be written with them. */
+const gatherMillisecondsMax = 2
+
 /**
- * The way into the mempool. What arrives in one turn of the event loop is written in one durable commit, and only then
- * is anybody told that it was taken: an acknowledgement is never ahead of the disk.
+ * The way into the mempool. What arrives together is written in one durable commit, since each costs a wait for the
+ * disk, and only then is anybody told that it was taken: an acknowledgement is never ahead of the disk.
  */
 export class AdmissionDesk {
   readonly #parts: Parts
+  /** Runs while something waits. */
+  #timer: Timer | undefined
+  #looking = false
+  /** The head when the first of those that wait was found not to be recorded. */
+  #head: Hash | undefined
   /** On the way in: verified, not yet written. Counted by the quotas. */
   #waiting: Mempool
   #promises = new Map<
@@ -39,16 +49,26 @@ export class AdmissionDesk {
     return this.#promises.get(hash)?.answer
   }
 
-  room(read: ReadTransaction) {
-    return this.#parts.mempool.room(read, this.#waiting)
+  /** One that is on its way in. */
+  get(hash: Hash): PoolEntry | undefined {
+    return this.#waiting.get(hash)
+  }
+
+  room(read: ReadTransaction, source: string | undefined) {
+    return this.#parts.mempool.room(read, this.#waiting, source)
   }
 
   /** Takes a verified transaction. Resolves when it is durable, or refused because it could not be made so. */
-  admit(read: ReadTransaction): Promise<Result<Admission>> {
+  admit(read: ReadTransaction, source: string | undefined): Promise<Result<Admission>> {
     const underWay = this.pendingAnswer(read.hash)
     if (underWay !== undefined) return underWay
-    if (this.#waiting.size === 0) this.#parts.clock.soon(() => this.#write())
-    this.#waiting.add({ read, receivedAt: this.#parts.clock.now() })
+    const { clock, storage } = this.#parts
+    if (this.#waiting.size === 0) {
+      this.#head = storage.head().header.current_hash
+      this.#timer = clock.after(gatherMillisecondsMax, () => this.#write())
+    }
+    this.#lookSoon()
+    this.#waiting.add({ read, receivedAt: clock.now(), source })
     const { promise: answer, resolve: settle } = Promise.withResolvers<Result<Admission>>()
     this.#promises.set(read.hash, { answer, settle })
     return answer
@@ -59,11 +79,18 @@ export class AdmissionDesk {
     while (this.#promises.size > 0) await Promise.allSettled([...this.#promises.values()].map(({ answer }) => answer))
   }
 
+  #lookSoon(): void {
+    if (this.#looking) return
+    this.#looking = true
+    this.#parts.clock.soon(() => {
+      this.#looking = false
+      if (this.#waiting.size > 0 && !this.#parts.verifying()) this.#write()
+    })
+  }
+
   #write(): void {
-    // A block that was written meanwhile may hold some of them.
-    const entries = [...this.#waiting.entries()].filter(
-      ({ read }) => this.#parts.storage.locate(read.hash) === undefined,
-    )
+    this.#timer?.cancel()
+    const entries = this.#unrecorded()
     const promises = this.#promises
     const refusal = this.#keep(entries)
     const hashes = new Set(entries.map(({ read }) => read.hash))
@@ -76,6 +103,14 @@ export class AdmissionDesk {
       const status = hashes.has(hash) ? 'admitted' : 'included'
       promises.get(hash)?.settle(refusal ?? found({ hash, read, status }))
     }
+  }
+
+  /** A block that was written meanwhile may hold some of those that wait. */
+  #unrecorded(): PoolEntry[] {
+    const { storage } = this.#parts
+    const entries = [...this.#waiting.entries()]
+    if (storage.head().header.current_hash === this.#head) return entries
+    return entries.filter(({ read }) => storage.locate(read.hash) === undefined)
   }
 
   #keep(entries: readonly PoolEntry[]) {

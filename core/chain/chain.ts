@@ -77,6 +77,7 @@ export class Chain implements ChainSlot {
     this.#desk = new AdmissionDesk({
       storage: parts.storage,
       mempool: this.mempool,
+      verifying: () => this.#verifier.busy,
       limits: parts.limits,
       clock: parts.runtime.clock,
       admitted: (entries) => this.#admitted(entries),
@@ -141,29 +142,46 @@ export class Chain implements ChainSlot {
     }
   }
 
-  async submitTransaction(value: unknown): Promise<Result<Admission>> {
+  /** `from`: the connection that it came by, which may not fill the mempool alone. */
+  async submitTransaction(value: unknown, from?: string): Promise<Result<Admission>> {
     const read = readTransaction(value, this.genesis.rules)
-    const result = read.ok ? await this.#admit(read.value) : read
+    const result = read.ok ? await this.#admit(read.value, from) : read
     if (!result.ok) this.#parts.emit('tx:refused', { code: result.code, detail: result.detail })
     return result
   }
 
-  async #admit(read: ReadTransaction): Promise<Result<Admission>> {
+  async #admit(read: ReadTransaction, from: string | undefined): Promise<Result<Admission>> {
     // Cheap checks first: nobody gets a signature checked for what is known or has no room.
-    const early = this.#knownOrFull(read)
-    if (early !== undefined) return early
+    const known = this.#known(read)
+    if (known !== undefined && this.#wasSeen(read)) return known
+    const early = known === undefined ? this.#desk.room(read, from) : accepted
+    if (!early.ok) return early
+    const head = known === undefined ? this.head() : undefined
     if (!(await this.#verifier.verify(read))) return badSignature
-    return this.#knownOrFull(read) ?? this.#desk.admit(read)
+    const late = this.#known(read, head)
+    if (late !== undefined) return late
+    const room = this.#desk.room(read, from)
+    return room.ok ? this.#desk.admit(read, from) : room
   }
 
-  #knownOrFull(read: ReadTransaction): Result<Admission> | Promise<Result<Admission>> | undefined {
+  /** Whether the known one has the very same signature: the id does not cover it, so another one may be made up. */
+  #wasSeen({ hash, transaction }: ReadTransaction): boolean {
+    const pending = this.mempool.get(hash) ?? this.#desk.get(hash)
+    const known = pending?.read.transaction ?? this.#parts.storage.transaction(hash)?.transaction
+    return known?.signature === transaction.signature && known.public_key_pem === transaction.public_key_pem
+  }
+
+  /** `unrecordedAt`: the head at which it was found not to be recorded. */
+  #known(
+    read: ReadTransaction,
+    unrecordedAt?: StoredHeader,
+  ): Result<Admission> | Promise<Result<Admission>> | undefined {
     const { hash } = read
-    const { status } = this.status(hash)
-    if (status !== 'unknown') return found({ hash, read, status })
-    const underWay = this.#desk.pendingAnswer(hash)
-    if (underWay !== undefined) return underWay
-    const room = this.#desk.room(read)
-    return room.ok ? undefined : room
+    if (this.mempool.get(hash) !== undefined) return found({ hash, read, status: 'pending' })
+    if (this.head().header.current_hash !== unrecordedAt?.header.current_hash) {
+      if (this.#parts.storage.locate(hash) !== undefined) return found({ hash, read, status: 'included' })
+    }
+    return this.#desk.pendingAnswer(hash)
   }
 
   #admitted(entries: readonly PoolEntry[]): void {
@@ -181,12 +199,12 @@ export class Chain implements ChainSlot {
    * Refusals, beside those of `readHeader` and `readBody`: `known`, `orphan` (kept until its parent comes),
    * `bad-index`, `bad-timestamp`, `timestamp-ahead`, the engine's own, `reorganisation-too-deep`, `bad-state-root`,
    * `duplicate-transaction` (recorded on this branch already), `storage-unavailable`. Only a block that was found valid
-   * is remembered: an invalid variant of it does not keep it out.
+   * is remembered: an invalid variant of it does not keep it out. `reads`: as in `readBody`, of a block made here.
    */
-  async submitBlock(value: unknown, from = 'local'): Promise<Verdict> {
+  async submitBlock(value: unknown, from = 'local', reads?: readonly ReadTransaction[]): Promise<Verdict> {
     const started = this.#parts.runtime.clock.monotonic()
     const header = readHeader(value, this.genesis.rules)
-    const verdict = header.ok ? await this.#examine(header.value, from, started) : header
+    const verdict = header.ok ? await this.#examine(header.value, from, started, reads) : header
     if (!verdict.ok && verdict.code !== 'known' && verdict.code !== 'orphan') {
       const hash = header.ok ? header.value.block.current_hash : undefined
       this.#parts.emit('block:refused', { hash, code: verdict.code, detail: verdict.detail })
@@ -194,7 +212,12 @@ export class Chain implements ChainSlot {
     return verdict
   }
 
-  async #examine(header: ReadHeader, from: string, started: number): Promise<Verdict> {
+  async #examine(
+    header: ReadHeader,
+    from: string,
+    started: number,
+    reads: readonly ReadTransaction[] | undefined,
+  ): Promise<Verdict> {
     const { block } = header
     if (this.#parts.storage.header(block.current_hash) !== undefined) return known
     const branch = this.#branchBelow(block)
@@ -204,7 +227,7 @@ export class Chain implements ChainSlot {
     if (!(await this.#verifier.verify(header))) {
       return refuse('bad-signature', 'the signature over current_hash is not by the key in public_key_pem')
     }
-    const read = readBody(header, this.genesis.rules)
+    const read = readBody(header, this.genesis.rules, reads)
     if (!read.ok) return read
     const bad = await this.#firstBadSignature(read.value.transactions)
     if (bad !== undefined) return refuse('bad-signature', `transaction ${bad} of the block: ${badSignature.detail}`)
@@ -318,10 +341,23 @@ export class Chain implements ChainSlot {
       transactions: read.transactions.length,
       milliseconds,
     })
+    this.#tell(block, change, milliseconds)
     if (change !== undefined) this.#moved(change, block)
     this.#pruneSide()
     this.#adopt(block.current_hash)
     return accepted
+  }
+
+  #tell(block: Block, change: Change | undefined, milliseconds: number): void {
+    const { index, current_hash: hash, transactions } = block
+    const undone = change?.undone.length ?? 0
+    this.#parts.log.info(change === undefined ? 'block kept beside the chain' : 'block recorded', {
+      index,
+      hash,
+      transactions: transactions.length,
+      ...(undone > 0 ? { undone } : {}),
+      milliseconds: Math.round(milliseconds),
+    })
   }
 
   /** A transaction that stands below this block on its own branch: an id is in a chain at most once, for ever. */
@@ -329,6 +365,8 @@ export class Chain implements ChainSlot {
     const { storage } = this.#parts
     const onBranch = new Set(side.flatMap(({ header }) => this.#hashesOf(storage.block(header.current_hash)!)))
     return read.transactions.find(({ hash }) => {
+      // What is pending is not recorded.
+      if (this.mempool.get(hash) !== undefined) return onBranch.has(hash)
       const place = storage.locate(hash)
       return (place !== undefined && place.blockIndex <= fork.header.index) || onBranch.has(hash)
     })?.hash

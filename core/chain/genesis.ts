@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { AurexError, exitCode } from '../errors.ts'
+import { AurexError, exitCode, suggestion } from '../errors.ts'
 import { canonicalJson, sha256Hex, type Hash } from './canonical.ts'
 import { genesisBlock, type Block } from './block.ts'
 import { jsonFault, nestingMax, type JsonObject } from './json.ts'
@@ -66,7 +66,8 @@ export function readGenesis(value: JsonObject, where: string): Genesis {
   const shaped = v.safeParse(genesisFields, value)
   if (!shaped.success) {
     const issue = shaped.issues[0]
-    throw badGenesis(where, `${v.getDotPath(issue) ?? 'the file'}: ${issue.message}`)
+    const what = issue.received === 'undefined' ? 'is missing' : `${issue.message}, got ${issue.received}`
+    throw badGenesis(where, `${v.getDotPath(issue) ?? 'the file'}: ${what}`)
   }
   const { name, timestamp, consensus, application, gateways, limits } = shaped.output
   for (const table of [consensus, application ?? '']) {
@@ -75,7 +76,8 @@ export function readGenesis(value: JsonObject, where: string): Genesis {
   const tables = new Set([...Object.keys(genesisFields.entries), consensus, ...(application ? [application] : [])])
   const unknown = Object.keys(value).find((key) => !tables.has(key))
   if (unknown !== undefined) {
-    throw badGenesis(where, `unknown key ${unknown}; expected one of ${[...tables].join(', ')}`)
+    const advice = suggestion(unknown, [...tables]) || `; expected one of ${[...tables].join(', ')}`
+    throw badGenesis(where, `unknown key ${unknown}${advice}`)
   }
   const chainLimits: ChainLimits = {
     transactionBytesMax: limits?.transaction_bytes_max ?? defaultLimits.transactionBytesMax,

@@ -108,7 +108,7 @@ export function keyPairOfPem(pem: string, where: string): KeyPair {
       'bad-key-file',
       encrypted
         ? `${where}: the key is encrypted; decrypt it first: openssl pkey -in ${where} -out plain.pem`
-        : `${where}: not a PKCS#8 PEM private key; make one with: aurex key new --out ${where}`,
+        : `${where}: expected the PKCS#8 PEM of an Ed25519 private key, which this is not; aurex key new --out FILE makes one`,
       { cause, exit: exitCode.config },
     )
   }

@@ -7,6 +7,8 @@ export interface PoolEntry {
   readonly read: ReadTransaction
   /** Milliseconds, wall clock. */
   readonly receivedAt: number
+  /** The connection that it came by; undefined for what this node holds of itself (a restart, a block undone). */
+  readonly source?: string | undefined
 }
 
 type PoolLimits = Pick<Limits, 'mempool_transactions_max' | 'mempool_bytes_max' | 'mempool_sender_transactions_max'>
@@ -19,6 +21,7 @@ export class Mempool {
   readonly #limits: PoolLimits
   readonly #entries = new Map<Hash, PoolEntry>()
   readonly #perSender = new Map<string, number>()
+  readonly #perSource = new Map<string, Share>()
   #bytes = 0
 
   constructor(limits: PoolLimits) {
@@ -37,8 +40,8 @@ export class Mempool {
     return this.#entries.get(hash)
   }
 
-  /** Whether there is room for one more beside those in `ahead`, which are on their way in. */
-  room(read: ReadTransaction, ahead: Mempool): Verdict {
+  /** Whether there is room for one more by this source beside those in `ahead`, which are on their way in. */
+  room(read: ReadTransaction, ahead: Mempool, source?: string): Verdict {
     const { mempool_transactions_max, mempool_bytes_max, mempool_sender_transactions_max } = this.#limits
     const sender = read.transaction.sender
     const pendingOfSender = (this.#perSender.get(sender) ?? 0) + (ahead.#perSender.get(sender) ?? 0)
@@ -54,7 +57,20 @@ export class Mempool {
     if (this.#bytes + ahead.#bytes + read.bytes > mempool_bytes_max) {
       return decline('mempool-full', `${mempool_bytes_max} bytes of transactions are pending; wait for a block`)
     }
-    return accepted
+    return source === undefined ? accepted : this.#roomOfSource(read, ahead, source)
+  }
+
+  /**
+   * A source may hold as much as it leaves free: alone it gets half, n of them get n / (n + 1), and there is room for
+   * one more however many they are. Choudhury and Hahne, "Dynamic Queue Length Thresholds", 1998.
+   */
+  #roomOfSource(read: ReadTransaction, ahead: Mempool, source: string): Verdict {
+    const { mempool_transactions_max, mempool_bytes_max } = this.#limits
+    const [here, coming] = [this.#perSource.get(source) ?? nothing, ahead.#perSource.get(source) ?? nothing]
+    const countFree = mempool_transactions_max - this.size - ahead.size
+    const bytesFree = mempool_bytes_max - this.#bytes - ahead.#bytes
+    const fits = here.count + coming.count < countFree && here.bytes + coming.bytes + read.bytes <= bytesFree
+    return fits ? accepted : decline('mempool-full', 'this connection may not fill the rest alone; wait for a block')
   }
 
   /** Adds without asking for room: for what was acknowledged before (a restart, a block undone). */
@@ -64,6 +80,7 @@ export class Mempool {
     this.#entries.set(hash, entry)
     this.#bytes += bytes
     this.#perSender.set(transaction.sender, (this.#perSender.get(transaction.sender) ?? 0) + 1)
+    this.#count(entry, 1)
   }
 
   remove(hash: Hash): void {
@@ -75,6 +92,7 @@ export class Mempool {
     const left = (this.#perSender.get(transaction.sender) ?? 1) - 1
     if (left === 0) this.#perSender.delete(transaction.sender)
     else this.#perSender.set(transaction.sender, left)
+    this.#count(entry, -1)
   }
 
   entries(): IterableIterator<PoolEntry> {
@@ -92,4 +110,19 @@ export class Mempool {
     }
     return chosen
   }
+
+  #count({ read, source }: PoolEntry, change: 1 | -1): void {
+    if (source === undefined) return
+    const { count, bytes } = this.#perSource.get(source) ?? nothing
+    const share = { count: count + change, bytes: bytes + change * read.bytes }
+    if (share.count === 0) this.#perSource.delete(source)
+    else this.#perSource.set(source, share)
+  }
 }
+
+interface Share {
+  readonly count: number
+  readonly bytes: number
+}
+
+const nothing: Share = { count: 0, bytes: 0 }

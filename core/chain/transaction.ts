@@ -42,7 +42,8 @@ export function readTransaction(value: unknown, rules: ChainRules): Result<ReadT
   // Whatever way it came, it must be readable by every peer that it is sent on to.
   const fault = jsonFault(transaction, nestingMax)
   if (fault !== undefined) return fault
-  const bytes = Buffer.byteLength(canonicalJson(transaction))
+  const data = canonicalJson(transaction.data)
+  const bytes = Buffer.byteLength(wholeJson(transaction, data))
   const bytesMax = rules.limits.transactionBytesMax
   if (bytes > bytesMax) {
     return refuse('too-large', `the transaction is ${bytes} bytes as canonical JSON; at most ${bytesMax}`)
@@ -51,7 +52,7 @@ export function readTransaction(value: unknown, rules: ChainRules): Result<ReadT
   if (!signer.ok) return signer
   const signature = decodeSignature(transaction.signature)
   if (!signature.ok) return signature
-  const message = utf8Bytes(transactionText(transaction, rules.chainId))
+  const message = utf8Bytes(signedText(purposes.transaction, signedJson(transaction, data, rules.chainId)))
   return found({
     transaction,
     bytes,
@@ -69,10 +70,22 @@ export const badSignature = refuse('bad-signature', 'the signature is not by the
 
 /** The signed text: its SHA-256 is the transaction's id, so the signature is not part of the id. */
 export function transactionText(transaction: Omit<Transaction, 'signature'>, chainId: Hash): string {
-  const { data, sender, nonce } = transaction
-  const signed = nonce === undefined ? { chain_id: chainId, data, sender } : { chain_id: chainId, data, nonce, sender }
-  return signedText(purposes.transaction, canonicalJson(signed))
+  return signedText(purposes.transaction, signedJson(transaction, canonicalJson(transaction.data), chainId))
 }
+
+// Canonical JSON of objects whose names are known, and written here in their order: a third of the cost of sorting them.
+
+function signedJson({ sender, nonce }: Omit<Transaction, 'signature'>, data: string, chainId: Hash): string {
+  return `{"chain_id":${canonicalJson(chainId)},"data":${data}${member('nonce', nonce)},"sender":${canonicalJson(sender)}}`
+}
+
+function wholeJson({ sender, signature, nonce, public_key_pem }: Transaction, data: string): string {
+  const optional = member('nonce', nonce) + member('public_key_pem', public_key_pem)
+  return `{"data":${data}${optional},"sender":${canonicalJson(sender)},"signature":${canonicalJson(signature)}}`
+}
+
+const member = (name: string, value: number | string | undefined): string =>
+  value === undefined ? '' : `,"${name}":${canonicalJson(value)}`
 
 /** The id of a transaction on a chain (`tx_hash`). */
 export const transactionHash = (transaction: Omit<Transaction, 'signature'>, chainId: Hash): Hash =>
@@ -89,9 +102,7 @@ function shape(value: unknown): Result<Transaction> {
   if (!isObject(value)) return refuse('bad-transaction', 'a transaction is a JSON object')
   const { sender, data, signature, nonce, public_key_pem } = value
   if (typeof sender !== 'string') return badField('sender', 'a string', sender)
-  // Characters are code points, of two code units at the most: what is longer need not be counted.
-  const characters = sender.length > 2 * nameCharactersMax ? Infinity : Array.from(sender).length
-  if (characters < 1 || characters > nameCharactersMax) {
+  if (!hasNameLength(sender)) {
     return refuse('bad-transaction', `sender: expected 1 to ${nameCharactersMax} characters`)
   }
   // It is no name, and as an address it would be a second spelling.
@@ -104,13 +115,16 @@ function shape(value: unknown): Result<Transaction> {
   if (public_key_pem !== undefined && typeof public_key_pem !== 'string') {
     return badField('public_key_pem', 'a PEM string', public_key_pem)
   }
-  return found({
-    sender,
-    data,
-    signature,
-    ...(nonce === undefined ? {} : { nonce: nonce as number }),
-    ...(public_key_pem === undefined ? {} : { public_key_pem }),
-  })
+  const transaction: { -readonly [Field in keyof Transaction]: Transaction[Field] } = { sender, data, signature }
+  if (nonce !== undefined) transaction.nonce = nonce as number
+  if (public_key_pem !== undefined) transaction.public_key_pem = public_key_pem
+  return found(transaction)
+}
+
+/** Characters are code points, of one or two code units: only between these bounds must they be counted. */
+function hasNameLength(text: string): boolean {
+  if (text.length <= nameCharactersMax) return text.length > 0
+  return text.length <= 2 * nameCharactersMax && Array.from(text).length <= nameCharactersMax
 }
 
 /** `bad-transaction`, naming the field, what it must be and what it was. */

@@ -18,6 +18,11 @@ export class Verifier {
     this.#runtime = runtime
   }
 
+  /** Whether checks are under way. */
+  get busy(): boolean {
+    return this.#inFlight > 0
+  }
+
   async verify(read: Pick<ReadTransaction, 'signer' | 'check'>): Promise<boolean> {
     if (this.#inFlight >= inFlightMax) await new Promise<void>((go) => this.#waiting.push(go))
     this.#inFlight++

@@ -1,6 +1,5 @@
 import { parseArgs } from 'node:util'
-import { closest, distance } from 'fastest-levenshtein'
-import { AurexError, exitCode } from '../errors.ts'
+import { AurexError, exitCode, suggestion } from '../errors.ts'
 
 interface FlagTypes {
   /** True when it is there; `--json=false` takes it back. */
@@ -80,14 +79,6 @@ export function readFlags<const F extends Record<string, Flag>>(argv: readonly s
 /** The error for a mistake on the command line. */
 export const usageError = (code: string, message: string): AurexError =>
   new AurexError(code, message, { exit: exitCode.usage })
-
-/** `; did you mean x?` where one of the right names is near enough to be meant, otherwise nothing. */
-export function suggestion(wrong: string, right: readonly string[]): string {
-  if (right.length === 0) return ''
-  const nearest = closest(wrong, right)
-  // Half of it mistyped is another word.
-  return distance(wrong, nearest) <= Math.max(2, Math.floor(wrong.length / 2)) ? `; did you mean ${nearest}?` : ''
-}
 
 interface OptionToken {
   readonly rawName: string

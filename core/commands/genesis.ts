@@ -4,12 +4,14 @@ import { isAddress } from '../chain/keys.ts'
 import { isObject, type Json, type JsonObject } from '../chain/json.ts'
 import type { Gateways } from '../chain/rules.ts'
 import { formatTimestamp, parseTimestamp, type Timestamp } from '../chain/timestamp.ts'
-import { AurexError, exitCode, messageOf } from '../errors.ts'
+import { issueText } from '../config/value.ts'
+import { AurexError, exitCode, messageOf, suggestion } from '../errors.ts'
 import { resolvePlugin } from '../load.ts'
 import type { LoadedPlugin } from '../plugin.ts'
 import type { Command, Io } from './command.ts'
-import { readFlags, suggestion, usageError, type Flags } from './flags.ts'
+import { readFlags, usageError, type Flags } from './flags.ts'
 import { genesisFile } from './genesisfile.ts'
+import { paint } from './terminal.ts'
 
 const help = `Writes the genesis of a new chain: what its nodes must agree on.
 
@@ -68,7 +70,9 @@ async function run(argv: readonly string[], io: Io): Promise<number> {
   }
   const name = needed(values, 'name')
   const out = needed(values, 'out')
-  const engine = await engineOf(needed(values, 'consensus'), io)
+  const consensus = needed(values, 'consensus')
+  const engine = await engineOf(consensus, io)
+  await warnOfApplication(values.application, io)
   const settings = {
     name,
     timestamp: timestampOf(values.timestamp, io),
@@ -82,13 +86,30 @@ async function run(argv: readonly string[], io: Io): Promise<number> {
   write(path, out, text, io)
   const chainId = genesis.rules.chainId
   if (values.json) io.out(`${JSON.stringify({ chain_id: chainId, path, name })}\n`)
-  else io.out(`chain_id: ${chainId}\nwritten:  ${out}\n`)
+  else io.out(`chain_id: ${chainId}\nwritten:  ${out}\nstart:    ${startText(consensus, values.application, out)}\n`)
   return exitCode.ok
+}
+
+/** What every operator of the chain runs with this file. */
+function startText(consensus: string, application: string | undefined, out: string): string {
+  const plugins = [consensus, ...(application === undefined ? [] : [application]), 'tcp', 'sqlite'].join()
+  return `aurex node --plugins ${plugins} --genesis ${out}`
+}
+
+/** The file may be meant for nodes that have it, so it is no mistake. */
+async function warnOfApplication(application: string | undefined, io: Io): Promise<void> {
+  if (application === undefined) return
+  try {
+    await resolvePlugin(application, io.cwd)
+  } catch (error) {
+    const warning = paint(io, 'yellow', 'warning:')
+    io.err(`${warning} --application: no node starts on this chain here: ${messageOf(error)}\n`)
+  }
 }
 
 function needed(values: Values, flag: 'name' | 'consensus' | 'out'): string {
   const value = values[flag]
-  if (value !== undefined) return value
+  if (value !== undefined && value !== '') return value
   throw usageError('missing-value', `aurex genesis: expected --${flag}; see: aurex genesis --help`)
 }
 
@@ -162,7 +183,7 @@ function parametersOf(engine: LoadedPlugin, given: readonly Given[]): JsonObject
   const key = v.getDotPath(issue)
   const flag =
     given.find((one) => one.key === key)?.flag ?? (key === null ? 'aurex genesis' : `--${engine.name}.${key}`)
-  throw usageError('bad-value', `${flag}: ${issue.message}`)
+  throw usageError('bad-value', `${flag}: ${issueText(issue, schema)}`)
 }
 
 function noParameter(flag: string, key: string, engine: LoadedPlugin, keys: readonly string[]): AurexError {

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import type { KeyPair } from '../chain/keys.ts'
-import { exitCode } from '../errors.ts'
+import { exitCode, suggestion } from '../errors.ts'
 import { createKeyFile, openKeyFile } from '../keyfile.ts'
 import type { Command, Io } from './command.ts'
-import { readFlags, suggestion, usageError } from './flags.ts'
+import { readFlags, usageError } from './flags.ts'
 import { paint } from './terminal.ts'
 
 const help = `Makes a key, or shows the public side of one.

@@ -1,12 +1,10 @@
-import { builtinNames } from '../builtin.ts'
-import { describeKeys, resolveConfig, type ResolvedConfig } from '../config.ts'
-import { AurexError, exitCode } from '../errors.ts'
-import { resolvePlugin } from '../load.ts'
-import { colorWanted, openLog } from '../log.ts'
+import { originText, resolveConfig, type ResolvedConfig } from '../config.ts'
+import { AurexError, exitCode, messageOf } from '../errors.ts'
+import { colorWanted, openLog, type Log } from '../log.ts'
 import { startNode, type RunningNode } from '../node.ts'
-import type { LoadedPlugin } from '../plugin.ts'
 import { version } from '../version.ts'
 import type { Command, Io } from './command.ts'
+import { nodeHelp } from './nodehelp.ts'
 import { printable } from './terminal.ts'
 
 export const command: Command = {
@@ -15,7 +13,7 @@ export const command: Command = {
   help: 'aurex node --help lists the plugins that it finds.',
   async run(argv, io) {
     if (argv.includes('--help') || argv.includes('-h')) {
-      io.out(await helpText(io))
+      io.out(await nodeHelp(io))
       return exitCode.ok
     }
     const config = await resolveConfig({
@@ -40,9 +38,10 @@ async function runNode(config: ResolvedConfig, io: Io): Promise<number> {
     now: () => io.runtime.clock.now(),
   })
   for (const { name, origin } of config.unused)
-    log.log('config').debug('not used: its plugin is not loaded', { name, origin })
+    log.log('config').debug('not used: its plugin is not loaded', { name, origin: originText(origin) })
   const { promise: failure, resolve: failed } = Promise.withResolvers<AurexError>()
   try {
+    makeDataDirectory(config, log.log('node'), io)
     const node = await startNode({
       node: { name: core.name, dataDir: core.dataDir, port: core.port, version },
       keyPath: core.keyPath,
@@ -54,18 +53,45 @@ async function runNode(config: ResolvedConfig, io: Io): Promise<number> {
       failed,
     })
     io.outlive()
+    if (core.peers.length > 0) {
+      const warning = 'peers are not dialled: this version serves clients only, the network comes with a later one'
+      log.log('node').warn(warning, { peers: core.peers })
+    }
     const ready = readyFacts(config, node)
-    io.out(config.own['json'] === true ? `${JSON.stringify(ready)}\n` : bannerText(ready, config))
+    io.out(config.own['json'] === true ? `${JSON.stringify(ready)}\n` : bannerText(ready, config, io))
     const reason = await Promise.race([failure, interrupted(io.signal)])
     if (reason instanceof AurexError) log.log('node').error('stopping', { code: reason.code, why: reason.message })
     else log.log('node').info('stopping', { reason })
     await node.stop(reason instanceof AurexError ? reason.code : reason)
+    log.log('node').info('stopped')
     if (reason instanceof AurexError) throw reason
     return exitCode.ok
   } finally {
     await log.close()
   }
 }
+
+function makeDataDirectory({ core, values }: ResolvedConfig, log: Log, io: Io): void {
+  const { files } = io.runtime
+  try {
+    files.mode(core.dataDir)
+  } catch {
+    log.info('making the data directory', { path: core.dataDir })
+  }
+  try {
+    files.makeDirectory(core.dataDir)
+  } catch (cause) {
+    const origin = values.find(({ key }) => key.id === 'data_dir')?.origin ?? { from: 'default' }
+    const why = codeOf(cause) === 'EEXIST' ? 'there is a file of that name' : messageOf(cause)
+    throw new AurexError(
+      'data-dir-failed',
+      `data_dir (${originText(origin)}): cannot make the directory ${core.dataDir}: ${why}; choose another with --data-dir`,
+      { cause, exit: exitCode.config },
+    )
+  }
+}
+
+const codeOf = (thrown: unknown): unknown => (thrown as { readonly code?: unknown } | null | undefined)?.code
 
 function interrupted(signal: AbortSignal): Promise<string> {
   return new Promise((resolve) => {
@@ -94,23 +120,19 @@ function readyFacts({ core, genesis, plugins }: ResolvedConfig, node: RunningNod
   }
 }
 
-function bannerText(ready: ReturnType<typeof readyFacts>, { core, genesis }: ResolvedConfig): string {
+function bannerText(ready: ReturnType<typeof readyFacts>, { core, genesis }: ResolvedConfig, io: Io): string {
+  const builtIn = core.genesisPath === undefined ? ' (built in)' : ''
   const rows: [string, string | undefined][] = [
     [
       'chain',
-      genesis && `${genesis.name}${core.genesisPath === undefined ? ' (built in)' : ''}, ${engineText(genesis)}`,
+      genesis === undefined ? 'none: no engine is loaded' : `${genesis.name}${builtIn}, ${engineText(genesis)}`,
     ],
     ['chain id', ready.chain_id],
     ['address', ready.address],
     ['node id', ready.node_id],
-    ['ledger', ready.ledger && `${ready.ledger} (block ${ready.height}, ${ready.pending} pending)`],
-    ['listening', ready.port === undefined ? undefined : `${ready.host}:${ready.port}`],
-    [
-      'try',
-      ready.port === undefined
-        ? undefined
-        : `aurex tx --node ${ready.host}:${ready.port} --data '{"hello":"world"}' --wait`,
-    ],
+    ['ledger', ready.ledger && `${ready.ledger} (block ${ready.height ?? '-'}, ${ready.pending ?? '-'} pending)`],
+    ['listening', ready.port === undefined ? 'nowhere: no transport is loaded' : `${ready.host}:${ready.port}`],
+    ['try', tryText(ready, io)],
   ]
   const lines = rows.flatMap(([name, value]) =>
     value === undefined ? [] : [`  ${name.padEnd(10)} ${printable(value)}\n`],
@@ -118,32 +140,17 @@ function bannerText(ready: ReturnType<typeof readyFacts>, { core, genesis }: Res
   return `aurex ${version} is up\n${lines.join('')}`
 }
 
+/** A command that the reader can paste; undefined where it would not work. */
+function tryText({ chain_id, host, port }: ReturnType<typeof readyFacts>, io: Io): string | undefined {
+  if (chain_id === undefined || port === undefined) return undefined
+  // Set by whoever runs a script of package.json (`bun run node`) or a package (`npx aurex node`).
+  const runner = io.env['npm_lifecycle_event']
+  const program = runner === undefined ? 'aurex' : runner === 'npx' ? 'npx aurex' : 'bun run aurex'
+  const node = port === 13_245 ? '' : ` --node ${host?.includes(':') ? `[${host}]` : host}:${port}`
+  return `${program} tx${node} --data '{"hello":"world"}' --wait`
+}
+
 function engineText({ consensus, parameters }: NonNullable<ResolvedConfig['genesis']>): string {
   const table = Object.entries(parameters).map(([key, value]) => `${key} ${JSON.stringify(value)}`)
   return [consensus, ...table].join(', ')
-}
-
-async function helpText(io: Io): Promise<string> {
-  const found = await Promise.all(builtinNames.map((name) => resolvePlugin(name, io.cwd)))
-  const core = describeKeys([]).filter(({ key }) => !key.includes('.') && key !== 'plugins' && key !== 'config')
-  return `Starts a node: a set of plugins on one ledger. With nothing given, a development chain.
-
-  aurex node                                       mine, record, answer on 127.0.0.1:13245
-  aurex node --plugins pow,tcp,sqlite --port 13246 --difficulty 3
-  aurex node --config config/pow.toml              what a file says; flags win over it
-  aurex node --plugins ./my-engine.ts,tcp,sqlite   an engine of your own
-
-  --plugins LIST       built-in names, files, npm packages (default: pow,tcp,sqlite)
-${found.map((plugin) => pluginLine(plugin)).join('')}  --config FILE        TOML; then the environment (AUREX_PORT, ...), then flags
-${core.map(({ flag, type, default: value, summary }) => flagLine(flag, type, value, summary ?? '')).join('')}  --difficulty N       of the development chain: leading zero hex digits
-  --<plugin>.<key>     any key of a plugin, or of limits; \`aurex config\` lists them all
-  --json               one JSON line on stdout when the node is ready
-`
-}
-
-const pluginLine = ({ name, summary }: LoadedPlugin): string => `      ${name.padEnd(14)} ${summary}\n`
-
-function flagLine(flag: string, type: string, value: string, summary: string): string {
-  const shown = { number: 'N', list: 'LIST', text: 'TEXT' }[type] ?? 'LEVEL'
-  return `  ${`${flag} ${shown}`.padEnd(20)} ${summary}${value === '' || value === '[]' ? '' : ` (${value})`}\n`
 }

@@ -1,9 +1,13 @@
+import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
 import * as v from 'valibot'
+import { builtinNames } from '../builtin.ts'
 import { createBus } from '../bus.ts'
 import { auditLedger, type Damage } from '../chain/audit.ts'
 import { readGenesis, type Genesis } from '../chain/genesis.ts'
-import type { JsonObject } from '../chain/json.ts'
+import { isObject, parseJsonText } from '../chain/json.ts'
 import { keyPairOfPem, privatePemOf } from '../chain/keys.ts'
+import { issueText } from '../config/value.ts'
 import { AurexError, exitCode, messageOf } from '../errors.ts'
 import { defaultNodeLimits } from '../limits.ts'
 import { resolvePlugin, setUpPlugins, type PluginEntry, type SetUp } from '../load.ts'
@@ -16,18 +20,22 @@ import { paint, printable, Progress } from './terminal.ts'
 
 const help = `Re-checks a whole ledger file, offline, and names the first row that is wrong.
 
-Usage: aurex verify <file> [--engine ./my-engine.ts] [--json]
-
   aurex verify ~/.local/share/aurex/node_13245.sqlite3
+  aurex verify lab.sqlite3 --engine ./my-engine.ts
+  aurex verify lab.sqlite3 --json
 
-Every block: its place, hash, work, seal, time, signature and Merkle root. Every transaction: its id, its
-signature, that it is there once. What is pending as well. The file is only read; its node may be running.
+Usage: aurex verify <file> [--engine <plugin>] [--json]
 
-  --engine NAME  the chain's engine, where it is no built-in one: a file or an npm package
-  --json         print one JSON object: {ok, ledger, chain_id, blocks, transactions} or {ok, ledger, row, problem}
-  --help         this text
+  --engine <plugin>   the chain's engine, where it is no built-in one: a file or
+                      an npm package
+  --json              one JSON object: {ok: true, ledger, chain_id, blocks,
+                      transactions} or {ok: false, ledger, row, problem}
 
-Exit code 0: all of it holds. 1: something does not.
+Every block: its place, hash, work, seal, time, signature and Merkle root. Every
+transaction: its id, its signature, that it is there once. What is pending as
+well. The file is only read; its node may be running.
+Exit code 0: all of it holds; 1: something does not; 75: interrupted; 78: it is
+no ledger, or of an engine that is not here.
 `
 
 export const command: Command = {
@@ -59,18 +67,26 @@ type Report =
 function textOf(report: Report, io: Io): string {
   if (!report.ok) return printable(`${report.ledger}: WRONG: ${report.row}: ${report.problem}`)
   const { ledger, chain_id, blocks, transactions } = report
-  return `${paint(io, 'green', 'sound')}: ${printable(ledger)}, chain ${chain_id}: ${blocks} blocks, ${transactions} transactions`
+  const counts = `${plural(blocks, 'block')}, ${plural(transactions, 'transaction')}`
+  return `${paint(io, 'green', 'sound')}: ${printable(ledger)}, chain ${chain_id}: ${counts}`
 }
 
+const plural = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
+
 async function verify(path: string, engineName: string | undefined, io: Io): Promise<Report> {
+  if (statSync(resolve(io.cwd, path), { throwIfNoEntry: false })?.isDirectory() === true) {
+    throw usageError('bad-file', `${path}: this is a directory; name the ledger in it: node_{port}.sqlite3`)
+  }
   const storagePlugin = await resolvePlugin('sqlite', io.cwd)
-  const opened = await setUp([entryOf(storagePlugin, { path, readonly: true })], undefined, io)
+  let opened: SetUp | undefined
   try {
+    opened = await setUp([entryOf(storagePlugin, { path, readonly: true })], undefined, io)
     const storage = opened.slots.storage!
     const text = storage.genesis()
     if (text === undefined)
       throw new AurexError('no-genesis', `${path}: the ledger is empty`, { exit: exitCode.config })
-    const genesis = readGenesis(JSON.parse(text) as JsonObject, `the genesis in ${path}`)
+    const genesis = genesisOf(text, path)
+    if (genesis === undefined) return { ok: false, ledger: path, row: 'meta, genesis', problem: 'it is no genesis' }
     const damage = storageDamage(storage) ?? (await audit(storage, genesis, engineName, io))
     if (damage !== undefined) return { ok: false, ledger: path, row: damage.row, problem: damage.what }
     const { transactions } = storage.counts()
@@ -85,13 +101,25 @@ async function verify(path: string, engineName: string | undefined, io: Io): Pro
     if (!(error instanceof AurexError) || error.code !== 'ledger-damaged') throw error
     return { ok: false, ledger: path, row: 'ledger', problem: error.message }
   } finally {
-    await opened.dispose()
+    await opened?.dispose()
+  }
+}
+
+/** undefined where what stands in the ledger is none. */
+function genesisOf(text: string, path: string): Genesis | undefined {
+  const value = parseJsonText(text)
+  if (!value.ok || !isObject(value.value)) return undefined
+  try {
+    return readGenesis(value.value, `the genesis in ${path}`)
+  } catch (error) {
+    if (error instanceof AurexError && error.code === 'bad-genesis') return undefined
+    throw error
   }
 }
 
 function storageDamage(storage: Storage): Damage | undefined {
   const what = storage.integrity()
-  return what === undefined ? undefined : { row: 'the file itself', what }
+  return what === undefined ? undefined : { row: 'the file itself', what: what.replaceAll('\n', '; ') }
 }
 
 async function audit(
@@ -101,7 +129,9 @@ async function audit(
   io: Io,
 ): Promise<Damage | undefined> {
   const plugin = await engineOf(genesis, engineName, io)
-  const parameters = plugin.parameters === undefined ? {} : v.parse(plugin.parameters, genesis.parameters)
+  const parsed = v.safeParse(plugin.parameters ?? v.looseObject({}), genesis.parameters)
+  if (!parsed.success) return { row: 'meta, genesis', what: `${plugin.name}: ${issueText(parsed.issues[0])}` }
+  const parameters = parsed.output
   // The engine gets the ledger that is checked, and a chance to judge: it seals nothing here.
   const given: LoadedPlugin = { ...storageStub, setup: () => storage }
   const engine = await setUp(
@@ -114,10 +144,14 @@ async function audit(
     const height = storage.head().header.index
     const steps = auditLedger({ storage, genesis, consensus: engine.slots.consensus!, signatures: true })
     let step = steps.next()
+    let heardAt = Number.NEGATIVE_INFINITY
     for (; step.done !== true; step = steps.next()) {
       progress.show(step.value / height, `block ${step.value} of ${height}`)
-      if (io.signal.aborted)
-        throw new AurexError('interrupted', `stopped at block ${step.value} of ${height}; all sound up to there`)
+      if (io.runtime.clock.monotonic() - heardAt < deafMillisecondsMax) continue
+      // The audit never waits for anything, so a signal is heard only where it is let in.
+      await new Promise<void>((heard) => io.runtime.clock.soon(heard))
+      heardAt = io.runtime.clock.monotonic()
+      if (io.signal.aborted) throw interrupted(step.value, height)
     }
     return step.value
   } finally {
@@ -126,17 +160,20 @@ async function audit(
   }
 }
 
+/** For how long a signal may go unheard. */
+const deafMillisecondsMax = 20
+
+const interrupted = (block: number, height: number): AurexError =>
+  new AurexError('interrupted', `stopped at block ${block} of ${height}; all is sound up to there`, {
+    exit: exitCode.tryAgain,
+  })
+
 async function engineOf(genesis: Genesis, engineName: string | undefined, io: Io): Promise<LoadedPlugin> {
   const name = engineName ?? genesis.consensus
+  // The name stands in somebody's file: it must not choose which code runs here.
+  if (engineName === undefined && !builtinNames.includes(name)) throw noEngine(`the engine ${name} is not built in`)
   const plugin = await resolvePlugin(name, io.cwd).catch((error: unknown) => {
-    throw new AurexError(
-      'unknown-engine',
-      `${messageOf(error)}; the chain's engine is ${genesis.consensus}: name its file with --engine`,
-      {
-        cause: error,
-        exit: exitCode.config,
-      },
-    )
+    throw noEngine(`${messageOf(error)}; the chain's engine is ${genesis.consensus}`, error)
   })
   if (plugin.provides === 'consensus' && plugin.name === genesis.consensus) return plugin
   throw new AurexError(
@@ -147,6 +184,9 @@ async function engineOf(genesis: Genesis, engineName: string | undefined, io: Io
     },
   )
 }
+
+const noEngine = (what: string, cause?: unknown): AurexError =>
+  new AurexError('unknown-engine', `${what}; name its file or package with --engine`, { cause, exit: exitCode.config })
 
 const storageStub = {
   name: 'ledger',

@@ -11,14 +11,16 @@ export interface TomlFile {
   readonly table: Readonly<Record<string, unknown>>
 }
 
-/** Throws `no-such-file`, `unreadable-file`, `bad-toml` (with line and column). */
+/** A config file. Throws `no-such-file`, `unreadable-file`, `bad-toml` (with line and column). */
 export function readToml(path: string, readText: ReadText): TomlFile {
-  return { path, table: parsed(path, textOf(path, readText)) }
+  const missing = `there is no config file ${path}; see what --config or AUREX_CONFIG says`
+  return { path, table: parsed(path, textOf(path, readText, missing)) }
 }
 
 /** A genesis file, TOML or (by its name) JSON, as the JSON that its id is made of. Throws as `readToml`, and `bad-json`. */
 export function readGenesisFile(path: string, readText: ReadText): JsonObject {
-  const text = textOf(path, readText)
+  const missing = `there is no genesis file ${path}; write one with: aurex genesis --name NAME --consensus pow --out FILE`
+  const text = textOf(path, readText, missing)
   if (!path.endsWith('.json')) return jsonOf(parsed(path, text)) as JsonObject
   const value = parseJsonText(text)
   if (!value.ok) throw configError('bad-json', `${path}: ${value.detail}`)
@@ -28,14 +30,18 @@ export function readGenesisFile(path: string, readText: ReadText): JsonObject {
   return value.value as JsonObject
 }
 
-function textOf(path: string, readText: ReadText): string {
+function textOf(path: string, readText: ReadText, missing: string): string {
   let text: string | undefined
   try {
     text = readText(path)
   } catch (cause) {
-    throw configError('unreadable-file', `${path}: ${messageOf(cause)}`, cause)
+    const isDirectory = (cause as { readonly code?: unknown }).code === 'EISDIR'
+    const why = isDirectory ? 'this is a directory; name a file in it' : `it cannot be read: ${messageOf(cause)}`
+    throw configError('unreadable-file', `${path}: ${why}`, cause)
   }
-  if (text === undefined) throw configError('no-such-file', `there is no file ${path}`)
+  if (text === undefined) throw configError('no-such-file', missing)
+  // What is no UTF-8 was read as U+FFFD: a picture, an archive, a ledger.
+  if (/[\0\ufffd]/.test(text)) throw configError('unreadable-file', `${path}: expected text in UTF-8, got other bytes`)
   return text
 }
 

@@ -1,5 +1,6 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util'
-import { suggestion, usageError } from '../commands/flags.ts'
+import { usageError } from '../commands/flags.ts'
+import { suggestion } from '../errors.ts'
 import { isSwitch, type Key, type Keys } from './keys.ts'
 import { kindOf } from './value.ts'
 

@@ -1,10 +1,13 @@
 import * as v from 'valibot'
+import { builtinNames } from '../builtin.ts'
+import { canonicalJson } from '../chain/canonical.ts'
 import { developmentGenesis, readGenesis, type Genesis } from '../chain/genesis.ts'
+import type { JsonObject } from '../chain/json.ts'
 import { AurexError } from '../errors.ts'
 import type { LoadedPlugin } from '../plugin.ts'
 import { readGenesisFile, type ReadText } from './file.ts'
 import { configError, exitOf, originText, type Setting } from './settings.ts'
-import { issueText } from './value.ts'
+import { issueText, valueText } from './value.ts'
 
 export interface ChainChoice {
   readonly genesis: Genesis | undefined
@@ -40,29 +43,40 @@ function fromFile(
   readText: ReadText,
 ): ChainChoice {
   const genesis = readGenesis(readGenesisFile(path, readText), path)
-  const [fixed] = settings
-  if (fixed !== undefined) {
-    const message = `${fixed.key.id} (${originText(fixed.origin)}): the genesis ${path} decides it; leave it out`
-    throw new AurexError('genesis-fixes-it', message, { exit: exitOf(fixed.origin) })
+  const { consensus } = genesis
+  if (engine !== undefined && engine.name !== consensus) {
+    const name = builtinNames.includes(consensus) ? consensus : `./${consensus}.ts`
+    const list = plugins.map((plugin) => (plugin === engine ? name : plugin.name)).join()
+    const message = `${path}: its consensus is ${consensus}, but ${engine.name} is loaded`
+    throw configError('wrong-engine', `${message}; load ${consensus} in its place, as in: --plugins ${list}`)
   }
-  if (engine !== undefined && engine.name !== genesis.consensus) {
-    const message = `${path}: its consensus is ${genesis.consensus}, but ${engine.name} is loaded`
-    throw configError('wrong-engine', `${message}; load ${genesis.consensus} in its place (--plugins)`)
-  }
+  const parameters = engine && parametersOf(genesis, engine, path)
+  for (const setting of settings) refuseOther(setting, consensus, parameters, path)
   const { application } = genesis
   if (application !== undefined && !plugins.some(({ name }) => name === application)) {
     const message = `${path}: its application is ${application}, which is not loaded; add it to --plugins`
     throw configError('missing-application', message)
   }
-  return { genesis, parameters: engine && parametersOf(genesis, engine, path) }
+  return { genesis, parameters }
+}
+
+/** To say once more what the genesis says is no mistake: scripts and service files do. To say something else is. */
+function refuseOther({ key, value, origin }: Setting, consensus: string, parameters: unknown, path: string): void {
+  const said = key.section === consensus ? ((parameters ?? {}) as JsonObject)[key.name] : undefined
+  if (said !== undefined && canonicalJson({ it: said }) === canonicalJson({ it: value as typeof said })) return
+  const message = `the genesis ${path} says ${valueText(said) || 'nothing'}, which decides it; got ${valueText(value)}`
+  throw new AurexError('genesis-fixes-it', `${key.id} (${originText(origin)}): ${message}; leave it out`, {
+    exit: exitOf(origin),
+  })
 }
 
 /** As they stand in the file, by the engine's own schema. */
-function parametersOf(genesis: Genesis, engine: LoadedPlugin, path: string): unknown {
-  const result = v.safeParse(engine.parameters ?? v.strictObject({}), genesis.parameters)
+function parametersOf(genesis: Genesis, engine: LoadedPlugin, path: string): JsonObject {
+  const schema = engine.parameters ?? v.strictObject({})
+  const result = v.safeParse(schema, genesis.parameters)
   if (result.success) return result.output
   const issue = result.issues[0]
   const key = v.getDotPath(issue)
   const what = key === null ? engine.name : `${engine.name}.${key}`
-  throw configError('bad-genesis', `${path}: ${what}: ${issueText(issue)}`)
+  throw configError('bad-genesis', `${path}: ${what}: ${issueText(issue, schema)}`)
 }

@@ -35,20 +35,20 @@ const peer = v.pipe(
       const port = Number(/^(?:\[[0-9A-Fa-f:.]+\]|[^\s:[\]/]+):(\d{1,5})$/.exec(address)?.[1])
       return port >= 1 && port <= 65_535
     },
-    ({ received }) => `expected host:port, got ${received}`,
+    ({ received }) => `expected host:port, got ${received}; write it like 127.0.0.1:13245`,
   ),
 )
 
 export const coreSchema = v.strictObject({
-  config: v.optional(described('read this file first (TOML)')),
+  config: v.optional(described('read this file first: TOML, one a role in config/')),
   plugins: v.optional(
     v.pipe(v.array(text), v.minLength(1), v.description('names, files or packages of plugins')),
     () => ['pow', 'tcp', 'sqlite'],
   ),
   name: v.optional(v.pipe(text, v.maxLength(64), v.description('what this node is called')), 'node'),
-  data_dir: v.optional(described('where the ledger and the key are kept')),
-  genesis: v.optional(described('the genesis of the chain (TOML or JSON); without it, a development chain')),
-  key: v.optional(described("the node's private key (PEM); without it, one is kept in data_dir")),
+  data_dir: v.optional(described('for ledger and key (default: ~/.local/share/aurex)')),
+  genesis: v.optional(described('of the chain, TOML or JSON; none: a development chain')),
+  key: v.optional(described("the node's private key; none: one is made in data_dir")),
   port: v.optional(
     v.pipe(
       v.number(),
@@ -59,8 +59,11 @@ export const coreSchema = v.strictObject({
     ),
     13_245,
   ),
-  peers: v.optional(v.pipe(v.array(peer), v.description('connect to these first: host:port')), () => []),
-  log_level: v.optional(v.pipe(v.picklist(logLevels), v.description('what is less important is not logged')), 'info'),
+  peers: v.optional(
+    v.pipe(v.array(peer), v.description('other nodes, host:port; this version dials nobody')),
+    () => [],
+  ),
+  log_level: v.optional(v.pipe(v.picklist(logLevels), v.description('debug, info, warning or error')), 'info'),
   log_file: v.optional(described('log there too, as JSON lines')),
 })
 

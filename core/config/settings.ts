@@ -1,5 +1,4 @@
-import { suggestion } from '../commands/flags.ts'
-import { AurexError, exitCode, type ExitCode } from '../errors.ts'
+import { AurexError, exitCode, suggestion, type ExitCode } from '../errors.ts'
 import { foreignVariables, variableOf, type Key, type Keys } from './keys.ts'
 import { issueText, readFileValue, readText } from './value.ts'
 import type { TomlFile } from './file.ts'
@@ -132,9 +131,15 @@ function fromEnvironment(
 export const configError = (code: string, message: string, cause?: unknown): AurexError =>
   new AurexError(code, message, { cause, exit: exitCode.config })
 
-/** Names key and origin, what was expected and what it got. */
-export function badValue(id: string, origin: Origin, issue: v.BaseIssue<unknown>, secret: boolean): AurexError {
-  return new AurexError('bad-value', `${id} (${originText(origin)}): ${issueText(issue, secret)}`, {
+/** Names key and origin, what was expected and what it got. `schema`: of the whole section. */
+export function badValue(
+  id: string,
+  origin: Origin,
+  issue: v.BaseIssue<unknown>,
+  schema: v.GenericSchema,
+  secret: boolean,
+): AurexError {
+  return new AurexError('bad-value', `${id} (${originText(origin)}): ${issueText(issue, schema, secret)}`, {
     exit: exitOf(origin),
   })
 }

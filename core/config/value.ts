@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { suggestion } from '../errors.ts'
 
 export type Kind = 'number' | 'boolean' | 'list' | 'text'
 
@@ -8,6 +9,8 @@ interface Inside {
   readonly wrapped?: v.GenericSchema
   readonly item?: v.GenericSchema
   readonly options?: readonly (v.GenericSchema | string | number)[]
+  readonly entries?: Readonly<Record<string, v.GenericSchema>>
+  readonly pipe?: readonly { readonly type: string; readonly requirement?: unknown }[]
 }
 const inside = (schema: v.GenericSchema): Inside => schema
 
@@ -81,9 +84,65 @@ export function valueText(value: unknown): string {
   return JSON.stringify(value) ?? ''
 }
 
-/** `expected a number, got "abc"`. */
-export function issueText(issue: v.BaseIssue<unknown>, secret = false): string {
-  if (issue.expected === null) return secret ? 'is not of the right form' : issue.message
-  const expected = issue.type === 'strict_object' && issue.expected === 'never' ? 'no such key' : issue.expected
-  return `expected ${expected}, got ${secret ? '***' : issue.received === 'undefined' ? 'nothing' : issue.received}`
+/**
+ * What is wrong with a value, and what it should be: `expected a whole number from 0 to 65535, got 99999`. `schema` is
+ * the one that found the issue; without it the text is as good as the issue itself.
+ */
+export function issueText(issue: v.BaseIssue<unknown>, schema?: v.GenericSchema, secret = false): string {
+  const got = secret ? '***' : issue.received === 'undefined' ? 'nothing' : issue.received
+  const within = schema === undefined ? undefined : schemaAt(schema, issue)
+  if (issue.type === 'strict_object' && issue.expected === 'never') {
+    const names = Object.keys((within && inside(within).entries) ?? {})
+    const name = String(issue.path?.at(-1)?.key)
+    const advice = suggestion(name, names) || (names.length > 0 ? `; expected one of ${names.join(', ')}` : '')
+    return `there is no such key${advice}`
+  }
+  if (issue.type.endsWith('_object') && issue.received === 'undefined') return 'it is missing'
+  // A message of the schema's own says it best; the library's all begin so.
+  const own = !issue.message.startsWith('Invalid ')
+  const tellsGot = issue.message.includes(', got ') || typeof issue.input === 'object'
+  if (own && !secret) return tellsGot ? issue.message : `${issue.message}, got ${got}`
+  const expected = expectedText(issue, within)
+  if (expected === undefined) return secret ? 'is not of the right form' : issue.message
+  const options = (within && inside(unwrapped(within)).options) ?? []
+  const near = issue.type === 'picklist' && !secret ? suggestion(String(issue.input), options.map(String)) : ''
+  return `expected ${expected}, got ${got}${near}`
+}
+
+function expectedText(issue: v.BaseIssue<unknown>, schema: v.GenericSchema | undefined): string | undefined {
+  const { type, requirement } = issue
+  if (type === 'picklist' && schema !== undefined) return `one of ${typeText(schema).replaceAll('|', ', ')}`
+  if (type === 'boolean') return 'true or false'
+  if (type === 'string') return 'text'
+  if (type === 'min_length' || type === 'max_length') {
+    const letters = Number(requirement) === 1 ? 'character' : 'characters'
+    const what = Array.isArray(issue.input) ? 'in the list' : letters
+    return `at ${type === 'min_length' ? 'least' : 'most'} ${Number(requirement)} ${what}`
+  }
+  if (schema !== undefined && kindOf(schema) === 'number') return numberText(schema)
+  if (type === 'number') return 'a number'
+  return issue.expected ?? undefined
+}
+
+/** `a whole number from 0 to 65535`, as the schema's pipe has it. */
+function numberText(schema: v.GenericSchema): string {
+  const pipe = inside(unwrapped(schema)).pipe ?? []
+  const bound = (type: string) => pipe.find((item) => item.type === type)?.requirement as number | undefined
+  const number = pipe.some(({ type }) => type === 'integer' || type === 'safe_integer') ? 'a whole number' : 'a number'
+  const [min, max] = [bound('min_value'), bound('max_value')]
+  if (min !== undefined && max !== undefined) return `${number} from ${min} to ${max}`
+  if (min !== undefined) return `${number} from ${min} up`
+  return max === undefined ? number : `${number} up to ${max}`
+}
+
+/** The schema of the value that an issue is about; that of the object for a key that there is not. */
+function schemaAt(schema: v.GenericSchema, issue: v.BaseIssue<unknown>): v.GenericSchema | undefined {
+  let at: v.GenericSchema | undefined = schema
+  for (const { key } of issue.path ?? []) {
+    if (at === undefined) return undefined
+    const { entries, item } = inside(unwrapped(at))
+    if (entries !== undefined && !Object.hasOwn(entries, String(key))) return unwrapped(at)
+    at = entries?.[String(key)] ?? item
+  }
+  return at
 }

@@ -1,7 +1,7 @@
 import type { Block } from '../chain/block.ts'
 import type { JsonObject } from '../chain/json.ts'
 import { formatTimestamp } from '../chain/timestamp.ts'
-import { decline } from '../errors.ts'
+import { accepted, decline, type Verdict } from '../errors.ts'
 import type { Admission, Chain, Connection } from '../plugin.ts'
 import type { InboxParts } from './inbox.ts'
 import type { Fields, RequestType } from './messages.ts'
@@ -19,9 +19,14 @@ type Answers = {
   ) => Answer | Promise<Answer>
 }
 
-/** What this node answers to each request of a client (protocol section 5). */
+/**
+ * What this node answers to each request of a client (protocol section 5). What only asks is answered when everything
+ * before it on the connection is done: a block that is taken is told by silence, so who sends one and then asks for the
+ * height must be told the height with it.
+ */
 export function answersOf(parts: InboxParts): Answers {
   const { chain } = parts
+  const blocks = new BlockTurns()
   /** Most requests need a chain, and a gateway has none. */
   const withChain =
     <T extends RequestType>(
@@ -30,18 +35,20 @@ export function answersOf(parts: InboxParts): Answers {
     (fields: Fields<T>, message: JsonObject, connection: Connection) =>
       chain === undefined ? noChain : answer(chain, fields, message, connection)
   return {
-    ping: () => ({ message: pong(parts) }),
-    node_discovery: () => ({ message: nodeList(parts) }),
-    NEW_TRANSACTION: withChain<'NEW_TRANSACTION'>(async (its, _fields, message) => {
-      const result = await its.submitTransaction(message)
+    ping: () => ({ make: () => pong(parts) }),
+    node_discovery: () => ({ make: () => nodeList(parts) }),
+    NEW_TRANSACTION: withChain<'NEW_TRANSACTION'>(async (its, _fields, message, connection) => {
+      const result = await its.submitTransaction(message, connection.id)
       if (!result.ok) return { refusal: result }
       const { hash } = result.value
       const said = whatBecameOf(its, result.value)
       return { message: { type: 'MINING_STARTED', miner: parts.identity.nodeId, message: said, tx_hash: hash } }
     }),
     new_block: withChain<'new_block'>(async (its, { data }, _message, connection) => {
-      const verdict = await its.submitBlock(data, connection.id)
-      return verdict.ok ? undefined : { refusal: verdict, close: verdict.provable }
+      const verdict = await blocks.take(connection, () => its.submitBlock(data, connection.id))
+      // A block that is here already is what was wanted: blocks reach a node from many sides.
+      if (verdict.ok || verdict.code === 'known') return undefined
+      return { refusal: verdict, close: verdict.provable }
     }),
     block_request: withChain<'block_request'>((its, fields) => {
       if ('from' in fields && fields.from > fields.to) {
@@ -50,9 +57,30 @@ export function answersOf(parts: InboxParts): Answers {
       return { make: () => ({ type: 'block_response', blocks: blocksOf(its, fields) }) }
     }),
     transaction_status: withChain<'transaction_status'>((its, { tx_hash }) => ({
-      message: transactionStatus(its, tx_hash),
+      make: () => transactionStatus(its, tx_hash),
     })),
-    chain_info: withChain<'chain_info'>((its) => ({ message: chainInfo(its) })),
+    chain_info: withChain<'chain_info'>((its) => ({ make: () => chainInfo(its) })),
+  }
+}
+
+/**
+ * Blocks of one connection are taken one after the other: the second often stands on the first. After one that no honest
+ * program sends, those behind it are not looked at, since the connection is about to end.
+ */
+class BlockTurns {
+  readonly #last = new WeakMap<Connection, Promise<Verdict>>()
+
+  take(connection: Connection, submit: () => Promise<Verdict>): Promise<Verdict> {
+    const before = this.#last.get(connection)
+    const next = before === undefined ? submit() : this.#after(before, submit)
+    this.#last.set(connection, next)
+    return next
+  }
+
+  async #after(before: Promise<Verdict>, submit: () => Promise<Verdict>): Promise<Verdict> {
+    // Ours was the fault where it failed, and that is told in its own place.
+    const verdict = await before.catch(() => accepted)
+    return verdict.ok || !verdict.provable ? await submit() : verdict
   }
 }
 

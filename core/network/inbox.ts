@@ -75,7 +75,9 @@ function dispatch(table: Table, message: JsonObject, connection: Connection): An
   const shaped = v.safeParse(known.schema, message, { abortEarly: true })
   if (!shaped.success) {
     const [issue] = shaped.issues
-    return { refusal: refuse('bad-message', `${v.getDotPath(issue) ?? type}: ${issue.message}`) }
+    // valibot words a missing field as a wrong key.
+    const what = issue.type === 'object' && issue.input === undefined ? 'is missing' : issue.message
+    return { refusal: refuse('bad-message', `${v.getDotPath(issue) ?? type}: ${what}`) }
   }
   // The table is made such that a schema's output is what its handler takes.
   return known.handle(shaped.output as never, message, connection)

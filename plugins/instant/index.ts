@@ -3,12 +3,12 @@ import { accepted, definePlugin, refuse, type Consensus } from 'aurex'
 
 export default definePlugin({
   name: 'instant',
-  summary: 'a block at once for every transaction, without proof: for development and as an example',
+  summary: 'a block at once, without proof: for development',
   provides: 'consensus',
   needs: [],
   config: v.strictObject({
-    /** Off on all nodes but one, or they make different blocks at the same height. */
-    produce: v.optional(v.boolean(), true),
+    // On two nodes, they would make different blocks at the same height.
+    produce: v.optional(v.pipe(v.boolean(), v.description('make blocks; off on all nodes but one')), true),
   }),
   setup: (context, config): Consensus => ({
     id: 'instant',

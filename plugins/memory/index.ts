@@ -6,7 +6,7 @@ export { MemoryLedger } from './ledger.ts'
 
 export default definePlugin({
   name: 'memory',
-  summary: 'a ledger that is gone when the node stops: for tests, simulations and throwaway nodes',
+  summary: 'a ledger that is gone when the node stops',
   provides: 'storage',
   needs: [],
   config: v.strictObject({}),

@@ -9,7 +9,7 @@ const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './w
 
 export default definePlugin({
   name: 'pow',
-  summary: 'proof of work: SHA-256 over the header and a nonce, with optional retargeting',
+  summary: 'proof of work (SHA-256), with optional retargeting',
   provides: 'consensus',
   needs: ['storage'],
   config: configSchema,

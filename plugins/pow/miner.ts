@@ -175,7 +175,7 @@ export class Miner implements Sealer {
     }
     const { attempts: total, milliseconds, hashesPerSecond } = this.#speed(attempt)
     this.#end(attempt, { nonce })
-    this.#parts.log.info('found', {
+    this.#parts.log.info('block found', {
       index: header.index,
       hash,
       nonce,

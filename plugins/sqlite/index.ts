@@ -8,14 +8,22 @@ export type { Ledger, OpenOptions } from './ledger.ts'
 
 export default definePlugin({
   name: 'sqlite',
-  summary: 'the ledger in one SQLite file that anyone may read while the node runs',
+  summary: 'the ledger in one SQLite file that anyone may read',
   provides: 'storage',
   needs: [],
   config: v.strictObject({
-    /** Of the file; relative to the working directory. `node_{port}.sqlite3` in the data directory if not given. */
-    path: v.exactOptional(v.pipe(v.string(), v.minLength(1))),
-    /** Looks at a ledger without writing, even while its node runs. */
-    readonly: v.optional(v.boolean(), false),
+    // Relative to the working directory.
+    path: v.exactOptional(
+      v.pipe(
+        v.string(),
+        v.minLength(1),
+        v.description("the ledger's file; node_{port}.sqlite3 in data_dir if not given"),
+      ),
+    ),
+    readonly: v.optional(
+      v.pipe(v.boolean(), v.description('look at a ledger without writing, even while its node runs')),
+      false,
+    ),
   }),
   setup(context, { path, readonly }) {
     const { dataDir, port } = context.node

@@ -143,7 +143,7 @@ export class Ledger extends Reader implements Storage {
   }
 
   openRange(range: MiningRange, now: number): number {
-    return this.#write('opening a nonce range', () => {
+    return this.#writeLazily('opening a nonce range', () => {
       const id = Number(this.run.openRange.run(range.worker, range.start, range.end, now).lastInsertRowid)
       this.run.dropRangesUpTo.run(id - rangesMax)
       return id
@@ -151,7 +151,9 @@ export class Ledger extends Reader implements Storage {
   }
 
   closeRange(id: number, completed: boolean, solution: number | undefined): void {
-    this.#write(`closing nonce range ${id}`, () => this.run.closeRange.run(completed ? 1 : 0, solution ?? null, id))
+    this.#writeLazily(`closing nonce range ${id}`, () =>
+      this.run.closeRange.run(completed ? 1 : 0, solution ?? null, id),
+    )
   }
 
   // ---- the parts of a change ---------------------------------------------------------------------------------
@@ -229,9 +231,24 @@ export class Ledger extends Reader implements Storage {
     }
   }
 
+  /**
+   * As `#write`, but the disk is not waited for: what comes next and is durable makes this durable too. Two ranges a
+   * block would otherwise cost as much time as the block and its transactions.
+   */
+  #writeLazily<T>(doing: string, change: () => T): T {
+    this.#mustBeWritable(doing)
+    // Not among the prepared statements: this one takes effect when it is prepared, not when it runs.
+    this.database.run('PRAGMA synchronous = NORMAL')
+    try {
+      return this.#write(doing, change)
+    } finally {
+      this.database.run('PRAGMA synchronous = FULL')
+    }
+  }
+
   /** Runs `change` as one transaction of SQLite, durable on return. */
   #write<T>(doing: string, change: () => T): T {
-    if (this.#letGo === undefined) throw openedReadonly(this.location, doing)
+    this.#mustBeWritable(doing)
     try {
       this.run.begin.run()
       const result = change()
@@ -242,6 +259,10 @@ export class Ledger extends Reader implements Storage {
       if (this.database.inTransaction) this.run.rollback.run()
       throw storageFailure(cause, this.location, doing)
     }
+  }
+
+  #mustBeWritable(doing: string): void {
+    if (this.#letGo === undefined) throw openedReadonly(this.location, doing)
   }
 }
 

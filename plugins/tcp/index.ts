@@ -20,12 +20,15 @@ const turnedAwayMax = 64
 
 export default definePlugin({
   name: 'tcp',
-  summary: 'JSON lines over TCP, for clients and peers (plugins/tcp/README.md)',
+  summary: 'JSON lines over TCP, for clients and peers',
   provides: 'transport',
   needs: [],
   config: v.strictObject({
-    /** The address to listen on; `0.0.0.0` or `::` for all. The port is the node's. */
-    host: v.optional(v.pipe(v.string(), v.minLength(1)), '127.0.0.1'),
+    // The port is the node's.
+    host: v.optional(
+      v.pipe(v.string(), v.minLength(1), v.description('the address to listen on; 0.0.0.0 or :: for all')),
+      '127.0.0.1',
+    ),
   }),
   setup(context, { host }) {
     const transport = new TcpTransport(context, host)

@@ -10,8 +10,6 @@ export interface RuntimeBench {
   until(fact: () => boolean): Promise<void>
   /** Lets some milliseconds pass. */
   pass(milliseconds: number): Promise<void>
-  /** Ends the writing side of a socket and leaves the reading side open. */
-  finish(socket: Socket): void
   /** A folder to make files in. */
   readonly directory: string
   readonly faults: unknown[]
@@ -67,7 +65,7 @@ export function runtimeContract(name: string, make: () => RuntimeBench): void {
       const client = new Ear({ end: (socket) => socket.end() })
       const socket = await connect(listener.port, client)
       socket.write(text('question'))
-      bench.finish(socket)
+      socket.finish()
       await bench.until(() => client.closes.length === 1 && server.closes.length === 1)
       expect(client.text).toBe('you said question')
       expect(client.closes[0]).toBeUndefined()
@@ -137,7 +135,7 @@ export function runtimeContract(name: string, make: () => RuntimeBench): void {
       server.socket!.pause()
       socket.write(text('b'))
       socket.write(text('c'))
-      bench.finish(socket)
+      socket.finish()
       await bench.pass(50)
       expect([server.text, server.ends]).toEqual(['a', 0])
       server.socket!.resume()

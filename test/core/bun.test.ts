@@ -2,7 +2,7 @@ import { afterAll, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { bunRuntime, type BunSocket } from '../../core/bun.ts'
+import { bunRuntime } from '../../core/bun.ts'
 import { runtimeContract } from '../contract/runtime.ts'
 
 const untilMillisecondsMax = 8_000
@@ -20,7 +20,6 @@ runtimeContract('Bun', () => {
       }
     },
     pass: (milliseconds) => Bun.sleep(milliseconds),
-    finish: (socket) => (socket as BunSocket).finish(),
     directory,
     faults,
     dispose: () => rmSync(directory, { recursive: true }),

@@ -213,13 +213,21 @@ describe('the command line', () => {
     ['--pow.mine false', 'unexpected-argument', 'false', 'write --pow.mine=false'],
     ['start', 'unexpected-argument', 'start', ''],
     ['-- start', 'unexpected-argument', 'start', ''],
-    ['--port abc', 'bad-value', 'port (flag --port)', 'expected number, got "abc"'],
+    ['--port abc', 'bad-value', 'port (flag --port)', 'expected a whole number from 0 to 65535, got "abc"'],
     ['--port 0x10', 'bad-value', 'port (flag --port)', 'got "0x10"'],
-    ['--port 70000', 'bad-value', 'port (flag --port)', 'expected <=65535, got 70000'],
-    ['--port=-1', 'bad-value', 'port (flag --port)', 'expected >=0, got -1'],
-    ['--peers a:1,b', 'bad-value', 'peers (flag --peers)', 'expected host:port, got "b"'],
-    ['--log-level loud', 'bad-value', 'log_level (flag --log-level)', '"warning"'],
-    ['--difficulty 14', 'bad-value', 'pow.difficulty (flag --difficulty)', 'expected <=13, got 14'],
+    ['--port 70000', 'bad-value', 'port (flag --port)', 'expected a whole number from 0 to 65535, got 70000'],
+    ['--port=-1', 'bad-value', 'port (flag --port)', 'from 0 to 65535, got -1'],
+    [
+      '--peers a:1,b',
+      'bad-value',
+      'peers (flag --peers)',
+      'expected host:port, got "b"; write it like 127.0.0.1:13245',
+    ],
+    ['--name=', 'bad-value', 'name (flag --name)', 'expected at least 1 character, got 0'],
+    ['--pow.mine-empty-after=-2', 'bad-value', 'pow.mine_empty_after', 'expected a number from 0 up, got -2'],
+    ['--log-level loud', 'bad-value', 'log_level (flag --log-level)', 'one of debug, info, warning, error, got "loud"'],
+    ['--log-level warn', 'bad-value', 'got "warn"', 'did you mean warning?'],
+    ['--difficulty 14', 'bad-value', 'pow.difficulty (flag --difficulty)', 'expected a whole number up to 13, got 14'],
     ['--plugins pwo', 'unknown-plugin', 'pwo', 'did you mean pow'],
     ['--plugins=', 'bad-value', 'plugins (flag --plugins)', ''],
   ])('%s is a mistake of usage', async (flags, code, first, second) => {
@@ -294,9 +302,9 @@ describe('the file', () => {
     ['[pow]\nmien = true', 'unknown-key', 'mien in [pow]', 'did you mean mine'],
     ['[pwo]\nmine = true', 'unknown-key', 'pwo', 'did you mean pow'],
     ['[limits]\nconnection_max = 1', 'unknown-key', 'connection_max in [limits]', 'did you mean connections_max'],
-    ['port = "1"', 'bad-value', 'port (file /etc/aurex/node.toml)', 'expected number, got "1"'],
+    ['port = "1"', 'bad-value', 'port (file /etc/aurex/node.toml)', 'expected a whole number from 0 to 65535, got "1"'],
     ['pow = 5', 'unknown-key', 'pow', ''],
-    ['[pow]\nmine = 1', 'bad-value', 'pow.mine (file /etc/aurex/node.toml)', 'expected boolean, got 1'],
+    ['[pow]\nmine = 1', 'bad-value', 'pow.mine (file /etc/aurex/node.toml)', 'expected true or false, got 1'],
     ['[port]\nx = 1', 'unknown-key', 'port', ''],
     ['port = 1\n[tcp]\nport = 2', 'set-twice', 'port is set twice', 'tcp.port'],
     ['name = "a"\nport = = 1', 'bad-toml', '/etc/aurex/node.toml:2:8: ', ''],
@@ -311,7 +319,25 @@ describe('the file', () => {
   })
 
   test('that is missing is named', async () => {
-    expect((await thrownBy(resolve({ flags: '--config no.toml' }))).message).toContain('/work/no.toml')
+    expect(await thrownBy(resolve({ flags: '--config no.toml' }))).toMatchObject({
+      code: 'no-such-file',
+      exit: 78,
+      message: expect.stringContaining('there is no config file /work/no.toml'),
+    })
+  })
+
+  test('that is no text, a directory, or nobody may read is named', async () => {
+    const message = async (readText: ConfigInput['readText']) => {
+      const promise = resolveConfig({ argv: ['--config', 'x'], env: { HOME: '/h' }, cwd: '/work', readText })
+      expect(await thrownBy(promise)).toMatchObject({ code: 'unreadable-file', exit: 78 })
+      return (await thrownBy(promise)).message
+    }
+    const fails = (code: string) => () => {
+      throw Object.assign(new Error(`${code}: the system's words`), { code })
+    }
+    expect(await message(fails('EISDIR'))).toBe('/work/x: this is a directory; name a file in it')
+    expect(await message(fails('EACCES'))).toBe("/work/x: it cannot be read: EACCES: the system's words")
+    expect(await message(() => 'a\0b')).toBe('/work/x: expected text in UTF-8, got other bytes')
   })
 })
 
@@ -326,6 +352,13 @@ describe('the genesis', () => {
     expect(resolved.genesis).toMatchObject({ name: 'x', parameters: { difficulty: 2 } })
     expect(resolved.plugins[0]!.parameters).toEqual({ difficulty: 2 })
     expect(row(resolved, 'pow.difficulty')).toBe('2 (genesis /work/g.toml)')
+  })
+
+  test.each(['--difficulty 2', '--pow.difficulty=2.0'])('may be repeated: %s', async (same) => {
+    const resolved = await resolve({ flags: `${flags} ${same}`, files: genesis() })
+    expect(row(resolved, 'pow.difficulty')).toBe('2 (genesis /work/g.toml)')
+    const env = { AUREX_POW_DIFFICULTY: '2' }
+    expect((await resolve({ flags, env, files: genesis() })).genesis).toMatchObject({ name: 'x' })
   })
 
   test('is one chain as TOML, with a TOML date, and as JSON', async () => {
@@ -357,12 +390,25 @@ describe('the genesis', () => {
     ],
     [
       'a variable that it decides',
-      { env: { AUREX_POW_DIFFICULTY: '2' }, files: genesis() },
+      { env: { AUREX_POW_DIFFICULTY: '3' }, files: genesis() },
       'genesis-fixes-it',
       78,
-      '/work/g.toml',
+      'the genesis /work/g.toml says 2, which decides it; got 3; leave it out',
     ],
-    ['another engine', { flags: '--plugins instant,sqlite', files: genesis() }, 'wrong-engine', 78, 'load pow'],
+    [
+      'a flag for what it leaves out',
+      { flags: '--pow.block-time 5', files: genesis() },
+      'genesis-fixes-it',
+      64,
+      'says nothing, which decides it; got 5',
+    ],
+    [
+      'another engine',
+      { flags: '--plugins instant,sqlite', files: genesis() },
+      'wrong-engine',
+      78,
+      'load pow in its place, as in: --plugins pow,sqlite',
+    ],
     [
       'an application that is not loaded',
       { files: genesis('application = "market"') },
@@ -375,14 +421,14 @@ describe('the genesis', () => {
       { files: genesis('', 'difficulty = "2"') },
       'bad-genesis',
       78,
-      'pow.difficulty: expected number, got "2"',
+      'pow.difficulty: expected a whole number up to 13, got "2"',
     ],
     [
       'a parameter that there is not',
       { files: genesis('', 'dificulty = 2') },
       'bad-genesis',
       78,
-      'pow.dificulty: expected no such key',
+      'pow.dificulty: there is no such key; did you mean difficulty?',
     ],
     ['an unknown key', { files: genesis('colour = "red"') }, 'bad-genesis', 78, 'colour'],
     ['bad TOML', { files: genesis('x = = 1') }, 'bad-toml', 78, '/work/g.toml:5:5'],
@@ -418,7 +464,9 @@ test('secrets are not shown, not even when they are wrong', async () => {
   const resolved = await resolve({ flags: '--pow.api-token hunter22' })
   expect(row(resolved, 'pow.api_token')).toBe('*** (flag --pow.api-token)')
   const promise = resolve({ flags: '--pow.api-token pass' })
-  expect((await thrownBy(promise)).message).toContain('pow.api_token (flag --pow.api-token): expected >=6, got ***')
+  expect((await thrownBy(promise)).message).toContain(
+    'pow.api_token (flag --pow.api-token): expected at least 6 characters, got ***',
+  )
 })
 
 test('every key is described', () => {

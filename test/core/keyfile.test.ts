@@ -45,7 +45,7 @@ describe('key files', () => {
   test('what is no key is named', () => {
     expect(() => openKeyFile(files, path)).toThrow('no such file')
     writeFileSync(path, 'rubbish')
-    expect(() => openKeyFile(files, path)).toThrow(`${path}: not a PKCS#8 PEM`)
+    expect(() => openKeyFile(files, path)).toThrow(`${path}: expected the PKCS#8 PEM`)
     expect(() => openKeyFile(files, folder)).toThrow('cannot be read')
     expect(() => createKeyFile(files, join(folder, 'no/where.pem'), random)).toThrow('cannot be written')
   })

@@ -72,11 +72,13 @@ describe('resolving a plugin', () => {
     )
     expect(await thrownBy(resolvePlugin('./no.ts', folder))).toEqual(error('unknown-plugin', join(folder, 'no.ts')))
     expect(await thrownBy(resolvePlugin('toString', folder))).toEqual(error('unknown-plugin', 'toString'))
+    expect(await thrownBy(resolvePlugin('../', folder))).toEqual(error('unknown-plugin', 'is a directory'))
+    expect(await thrownBy(resolvePlugin('@no/scope', folder))).toEqual(error('unknown-plugin', '@no/scope'))
   })
 
   test.each([
-    ['throws when imported', `throw new Error('at the top')`, 'at the top'],
-    ['is no TypeScript', `const const = 1`, 'const'],
+    ['throws when imported', `\nthrow new Error('at the top')`, 'at the top ('],
+    ['is no TypeScript', `const x = 1\nconst const = 1`, 'broken.ts:2:7: '],
     ['imports what is not there', `import './nowhere.ts'`, 'nowhere'],
     ['has no default export', `export const x = 1`, 'definePlugin'],
     ['exports something else', `export default 5`, 'definePlugin'],
@@ -84,6 +86,7 @@ describe('resolving a plugin', () => {
     ['has the name of a key of the genesis', source('timestamp'), 'timestamp is reserved'],
     ['has the name of a key of the config', source('peers'), 'peers is reserved'],
     ['has a name under which core tells facts', source('head'), 'head is reserved'],
+    ['has the name of what core adds', source('chain'), 'chain is reserved'],
     ['fills a slot that there is not', source('mine', `provides: 'hats',`), 'provides'],
     ["fills core's own slot", source('mine', `provides: 'chain',`), 'provides'],
     ['needs a slot that there is not', source('mine', `needs: ['hats'],`), 'needs.0'],
@@ -299,6 +302,18 @@ describe('setting plugins up', () => {
     await dispose()
     expect(diary).toEqual(['bad, after all', '-disk second', '-disk first'])
     expect(logged).toEqual(['bad: a release failed stuck'])
+  })
+
+  test('does not wait for ever for a release, and names it', async () => {
+    const diary: string[] = []
+    const stuck = plugin('stuck', 'none', [], (context) => context.defer(() => new Promise(() => {})))
+    const { dispose } = await setUpPlugins(
+      parts([noted(diary, 'disk', 'storage', []), stuck], { release_milliseconds_max: 5 }),
+    )
+    diary.length = 0
+    await dispose()
+    expect(diary).toEqual(['-disk second', '-disk first'])
+    expect(logged.join()).toMatch(/^stuck: a release takes too long/)
   })
 
   test('aborts the signal first, and ends listening', async () => {

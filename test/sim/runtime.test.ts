@@ -1,7 +1,6 @@
 import { expect, test } from 'bun:test'
 import { runtimeContract } from '../contract/runtime.ts'
 import { simRuntime } from './runtime.ts'
-import type { SimSocket } from './sockets.ts'
 
 runtimeContract('simulated', () => {
   const faults: unknown[] = []
@@ -10,7 +9,6 @@ runtimeContract('simulated', () => {
     runtime: world.host('10.0.0.1'),
     until: (fact) => world.runUntil(fact),
     pass: (milliseconds) => world.advance(milliseconds),
-    finish: (socket) => (socket as SimSocket).finish(),
     directory: '/data',
     faults,
     dispose: () => {},

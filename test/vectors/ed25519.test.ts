@@ -201,7 +201,7 @@ describe('key files', () => {
   })
 
   test.each(['ed25519-rfc8410.pem', 'ed25519-pub.pem'])('%s is no private key: the message says what to do', (name) => {
-    expect(() => keyPairOfPem(pem(name), name)).toThrow(`${name}: not a PKCS#8 PEM private key; make one with`)
+    expect(() => keyPairOfPem(pem(name), name)).toThrow(`${name}: expected the PKCS#8 PEM of an Ed25519 private key`)
   })
 
   test.each(['ed25519-rfc8410.pem', 'ed25519-pkcs8.pem', 'ed25519-pkcs8-enc.pem'])('%s is no public key', (name) => {

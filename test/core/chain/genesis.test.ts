@@ -70,7 +70,7 @@ test('block 0', () => {
 
 describe('errors name the file, the key and what is expected', () => {
   const table: [string, JsonObject, string][] = [
-    ['a misspelt key', { ...file, gateway: [] }, 'market.json: unknown key gateway; expected one of name, timestamp'],
+    ['a misspelt key', { ...file, gateway: [] }, 'market.json: unknown key gateway; did you mean gateways?'],
     ['another engine’s table', { ...file, poa: {} }, 'unknown key poa'],
     ['a name of Object.prototype', { ...file, constructor: {} }, 'unknown key constructor'],
     ['no name', without('name'), 'market.json: name'],

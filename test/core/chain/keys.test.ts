@@ -62,7 +62,7 @@ describe('a key file that is none', () => {
       expect(thrown).toBeInstanceOf(AurexError)
       expect(thrown).toHaveProperty('code', 'bad-key-file')
       expect(thrown).toHaveProperty('exit', 78)
-      expect(String(thrown)).toContain('a.pem: not a PKCS#8 PEM private key; make one with')
+      expect(String(thrown)).toContain('a.pem: expected the PKCS#8 PEM of an Ed25519 private key')
     },
   )
 })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { readFlags, suggestion } from '../../../core/commands/flags.ts'
-import { AurexError } from '../../../core/errors.ts'
+import { readFlags } from '../../../core/commands/flags.ts'
+import { AurexError, suggestion } from '../../../core/errors.ts'
 
 const spec = {
   command: 'aurex demo',
@@ -81,4 +81,5 @@ test('a suggestion is made only where it is near', () => {
   expect(suggestion('shwo', ['new', 'show'])).toBe('; did you mean show?')
   expect(suggestion('delete', ['new', 'show'])).toBe('')
   expect(suggestion('x', [])).toBe('')
+  expect(suggestion('warn', ['debug', 'warning'])).toBe('; did you mean warning?')
 })

@@ -52,6 +52,12 @@ describe('aurex genesis', () => {
     expect(genesis.rules.gateways).toEqual([])
   })
 
+  test('says how a node is started on it, and warns where none here can be', async () => {
+    await command.run([...pow, '--application', 'market'], io)
+    expect(io.stdout).toContain('start:    aurex node --plugins pow,market,tcp,sqlite --genesis genesis.toml\n')
+    expect(io.stderr).toMatch(/^warning: --application: no node starts on this chain here: plugin market: not built in/)
+  })
+
   test('everything is explicit, and explained', async () => {
     await command.run([...pow, '--gateways', `${a},${b}`, '--application', 'market'], io)
     expect(Object.keys(written())).toEqual([

@@ -150,18 +150,23 @@ describe('answers', () => {
     const { chain, sent, told, say } = withChain()
     say({ type: 'new_block', node_id: 'x', data: { good: true } })
     say({ type: 'new_block', data: { decline: 'orphan' } })
+    say({ type: 'new_block', data: { decline: 'known' } })
     say({ type: 'new_block', data: 17 })
+    say({ type: 'new_block' })
     await turn()
-    expect(sent.map(({ code }) => code)).toEqual(['orphan', 'bad-message'])
-    expect(sent[1]!['error']).toStartWith('data: ')
+    expect(sent.map(({ code }) => code)).toEqual(['orphan', 'bad-message', 'bad-message'])
+    expect(sent.slice(1).map(({ error }) => error)).toEqual([
+      'data: expected a block, a JSON object',
+      'data: is missing',
+    ])
     expect(told).toEqual([])
     say({ type: 'new_block', data: { refuse: 'bad-hash' } })
     await turn()
     expect(sent.at(-1)).toMatchObject({ code: 'bad-hash', error: 'refused as asked' })
     expect(told).toEqual(['close bad-hash'])
-    expect(chain.blocksFrom).toEqual(['test-1', 'test-1', 'test-1'])
+    expect(chain.blocksFrom).toEqual(['test-1', 'test-1', 'test-1', 'test-1'])
     say({ type: 'ping' })
-    expect(sent.length).toBe(3)
+    expect(sent.length).toBe(4)
   })
 
   test('transaction_status and chain_info', () => {

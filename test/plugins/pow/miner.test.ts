@@ -228,7 +228,7 @@ describe('a miner', () => {
     const { miner, facts, lines } = rig()
     const seal = await miner.seal(headerOf(4096), never)
     expect(facts.at(-1)).toMatchObject({ event: 'found', fact: { nonce: seal!.nonce, work: 4096, index: 1 } })
-    expect(lines).toContain('found')
+    expect(lines).toContain('block found')
   })
 
   test('stops while it is mining', async () => {

@@ -29,7 +29,7 @@ describe('framing', () => {
     const { world, connect } = await simNode()
     const client = await connect()
     client.send('{"type":"ping"}')
-    ;(client.socket as unknown as { finish(): void }).finish()
+    client.socket?.finish()
     await world.runUntil(() => client.isClosed)
     expect(client.codes).toEqual(['pong'])
   })

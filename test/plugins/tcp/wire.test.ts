@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { bunRuntime, type BunSocket } from '../../../core/bun.ts'
+import { bunRuntime } from '../../../core/bun.ts'
 import type { JsonObject } from '../../../core/chain/json.ts'
 import { FakeChain } from '../../core/network/fakechain.ts'
 import { identity, LineClient, startNode, until } from './bench.ts'
@@ -26,7 +26,7 @@ const connect = () => LineClient.connect(runtime, '127.0.0.1', node.port)
 async function tell(bytes: Uint8Array | string): Promise<readonly JsonObject[]> {
   const client = await connect()
   client.send(bytes)
-  ;(client.socket as BunSocket).finish()
+  client.socket?.finish()
   await until(() => client.isClosed)
   return client.lines
 }

@@ -1,0 +1,51 @@
+import { afterEach, expect, test } from 'bun:test'
+import { auditLedger } from '../../../core/chain/audit.ts'
+import type { Block } from '../../../core/chain/block.ts'
+import { blockOn, branchOn, chainWorld, someTransaction, type ChainWorld } from '../../support/chainworld.ts'
+
+const worlds: ChainWorld[] = []
+
+afterEach(async () => {
+  for (const world of worlds.splice(0)) await world.dispose()
+})
+
+async function worldOf(blocks: readonly Block[]): Promise<ChainWorld> {
+  const world = await chainWorld()
+  worlds.push(world)
+  for (const block of blocks) expect(await world.chain.submitBlock(block)).toEqual({ ok: true })
+  return world
+}
+
+async function genesisBlock(): Promise<Block> {
+  return (await worldOf([])).genesis.block
+}
+
+const auditOf = ({ storage, genesis, engine }: ChainWorld, signatures: boolean) =>
+  auditLedger({ storage, genesis, consensus: engine, signatures })
+
+test.each([false, true])('a reorganisation in the middle of it is no damage (signatures: %p)', async (signatures) => {
+  const trunk = branchOn(await genesisBlock(), 2)
+  const [old, better] = [branchOn(trunk[1]!, 3, 'old'), branchOn(trunk[1]!, 4, 'better')]
+  const world = await worldOf([...trunk, ...old])
+  // Stop after each number of steps in turn: wherever the audit is, the branch may change under it.
+  const audits = Array.from({ length: 6 }, (_, steps) => {
+    const audit = auditOf(world, signatures)
+    for (let step = 0; step < steps; step++) audit.next()
+    return audit
+  })
+  for (const block of better) expect(await world.chain.submitBlock(block)).toEqual({ ok: true })
+  expect(world.chain.head().header.current_hash).toBe(better[3]!.current_hash)
+  for (const audit of audits) {
+    let step = audit.next()
+    while (step.done !== true) step = audit.next()
+    expect(step.value).toBeUndefined()
+  }
+})
+
+test('signatures of a large block are checked a few at a time', async () => {
+  const transactions = Array.from({ length: 40 }, () => someTransaction())
+  const world = await worldOf([blockOn(await genesisBlock(), { transactions })])
+  const steps = [...auditOf(world, true)]
+  expect(steps.length).toBeGreaterThan([...auditOf(world, false)].length + 1)
+  expect(new Set(steps)).toEqual(new Set([1]))
+})
