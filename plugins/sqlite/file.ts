@@ -7,7 +7,8 @@ import { storageFailure } from './failure.ts'
 import { applicationId, migrations } from './schema.ts'
 
 const cacheKiB = 16 * 1024
-const busyMilliseconds = 5_000
+/** A stranger who holds SQLite's write lock makes the whole node wait so long; then the write is refused, and tried again. */
+const busyMilliseconds = 250
 /** Checkpoints are what makes a commit slow now and then; 16 MiB of log make them a quarter as frequent. */
 const walPagesMax = 4_096
 /** A reader that stays long makes the log grow; afterwards it is cut back to this. */

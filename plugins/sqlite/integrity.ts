@@ -10,10 +10,17 @@ const checks = [
   `SELECT 'transaction_rows, id ' || t.id || ': its block does not count it' FROM transaction_rows AS t
     LEFT JOIN block_rows AS b ON b.height = t.id >> 17
     WHERE b.height IS NULL OR t.id & 131071 >= b.transactions_count ORDER BY t.id LIMIT 1`,
+  `SELECT 'block_rows, height ' || b.height || ': transactions_total is not the sum' FROM block_rows AS b
+    JOIN block_rows AS a ON a.height = b.height - 1
+    WHERE b.transactions_total <> a.transactions_total + b.transactions_count ORDER BY b.height LIMIT 1`,
   `SELECT 'block_rows, height ' || b.height || ': transactions_total is not the number of rows up to it'
     FROM block_rows AS b WHERE height = (SELECT max(height) FROM block_rows)
     AND transactions_total <> (SELECT count(*) FROM transaction_rows)`,
 ]
+
+/** What can be asked at every start: rows above the last block, where it was cut off, and the chain's id. */
+export const missingHeadCheck = `SELECT id FROM transaction_rows
+  WHERE id >= ((SELECT max(height) FROM block_rows) + 1) * 131072 ORDER BY id LIMIT 1`
 
 /** The first thing that is wrong with the file as a whole, or undefined. */
 export function integrityOf(database: Database): string | undefined {

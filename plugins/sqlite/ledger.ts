@@ -21,7 +21,7 @@ import { makeFolder, openForReading, openForWriting } from './file.ts'
 import { storageFailure } from './failure.ts'
 import { holdLock } from './lock.ts'
 import { Reader, type RecordedBlock } from './reader.ts'
-import { blob, columnsOf, difficultyOf } from './rows.ts'
+import { blob, columnsOf, difficultyOf, transactionPlace, wrong } from './rows.ts'
 import { placesPerBlock } from './schema.ts'
 
 const rangesMax = 10_000
@@ -89,13 +89,20 @@ export class Ledger extends Reader implements Storage {
 
   begin(genesis: Genesis, block: Block, now: number): void {
     const known = this.genesis()
-    if (known === genesis.text) return
-    if (known !== undefined) throw wrongGenesis(this.location, this.run.meta.get('chain_id')?.value, genesis)
+    const chainId = this.run.meta.get('chain_id')?.value
+    if (known === genesis.text && chainId === genesis.rules.chainId) return this.#refuseLostHead()
+    if (known !== undefined) throw wrongGenesis(this.location, chainId, genesis)
     this.#write('writing block 0', () => {
       this.run.setMeta.run('genesis', genesis.text)
       this.run.setMeta.run('chain_id', genesis.rules.chainId)
       this.#addBlock({ block, hashes: [], receivedAt: [], totalWork: 0n }, 0, now)
     })
+  }
+
+  /** A file whose last blocks were deleted would pass for a shorter chain, but for what they left behind. */
+  #refuseLostHead(): void {
+    const lost = this.run.withoutBlock.get()
+    if (lost !== null) throw wrong(transactionPlace(this.location, lost.id), 'there is no block for it')
   }
 
   commit(change: Change): void {

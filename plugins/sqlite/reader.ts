@@ -12,6 +12,7 @@ import { storageFailure } from './failure.ts'
 import { integrityOf } from './integrity.ts'
 import {
   blockPlace,
+  difficultyOf,
   headerOfRow,
   pendingPlace,
   sideBlockOfRow,
@@ -163,11 +164,14 @@ export class Reader {
 
   #understood(row: BlockRow): RecordedBlock {
     const place = blockPlace(this.location, row.height)
+    const header = headerOfRow(row, place)
+    const difficulty = difficultyOf(header.work)
+    if (row.difficulty !== difficulty) throw wrong(place, `difficulty: expected ${difficulty}, got ${row.difficulty}`)
     return {
       height: row.height,
       transactions: row.transactions_count,
       transactionsTotal: row.transactions_total,
-      stored: { header: headerOfRow(row, place), totalWork: totalWorkOfRow(row, place), recorded: true },
+      stored: { header, totalWork: totalWorkOfRow(row, place), recorded: true },
     }
   }
 

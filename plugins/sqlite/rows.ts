@@ -7,6 +7,7 @@ export interface BlockRow {
   readonly height: number
   readonly current_hash: Hash
   readonly header: string
+  readonly difficulty: number
   readonly total_work: string
   readonly transactions_count: number
   readonly transactions_total: number

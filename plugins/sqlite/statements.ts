@@ -1,8 +1,9 @@
 import type { Database } from 'bun:sqlite'
 import type { NodeRecord } from '../../core/index.ts'
+import { missingHeadCheck } from './integrity.ts'
 import type { BlockRow, SideRow, TransactionColumns, TransactionRow } from './rows.ts'
 
-const blockColumns = 'height, current_hash, header, total_work, transactions_count, transactions_total'
+const blockColumns = 'height, current_hash, header, difficulty, total_work, transactions_count, transactions_total'
 const sideColumns = 'current_hash, height, header, transactions, total_work'
 const transactionColumns = 'tx_hash, sender, data, signature, nonce, public_key_pem, received_at'
 const transactionValues = 'hash, sender, data, signature, nonce, public_key_pem, received_at'
@@ -28,6 +29,7 @@ export function prepareStatements(database: Database) {
       'INSERT INTO block_rows (height, hash, header, difficulty, total_work, transactions_count, transactions_total,' +
         ' written_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     ),
+    withoutBlock: get<{ id: number }, []>(missingHeadCheck),
     dropBlock: run<[number]>('DELETE FROM block_rows WHERE height = ?'),
 
     transactionsIn: get<TransactionRow & { id: number }, [number, number]>(

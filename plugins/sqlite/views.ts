@@ -7,11 +7,13 @@ const field = (name: string): string => `json_extract(header, '$.${name}') AS "$
 const text = (name: string): string =>
   `CASE WHEN json_type(data, '$.${name}') = 'text' THEN json_extract(data, '$.${name}') END`
 
-/** A decimal string in a transaction's data, or NULL. */
+/** A decimal in a transaction's data, text or number, as the text that it is; NULL where it is none. */
 const decimal = (name: string): string => {
-  const value = `json_extract(data, '$.${name}')`
+  const value =
+    `CASE json_type(data, '$.${name}') WHEN 'text' THEN json_extract(data, '$.${name}')` +
+    ` WHEN 'integer' THEN data -> '$.${name}' WHEN 'real' THEN data -> '$.${name}' END`
   return (
-    `CASE WHEN json_type(data, '$.${name}') = 'text' AND ${value} GLOB '[0-9]*' AND ${value} GLOB '*[0-9]'` +
+    `CASE WHEN ${value} GLOB '[0-9]*' AND ${value} GLOB '*[0-9]'` +
     ` AND ${value} NOT GLOB '*[^0-9.]*' AND ${value} NOT GLOB '*.*.*' THEN ${value} END`
   )
 }
@@ -61,9 +63,10 @@ CREATE VIEW transactions AS SELECT
 -- Both forms of one condition, so that either table can be looked up from the other.
 FROM transaction_rows AS t JOIN block_rows AS b
   ON b.height = t.id >> 17 AND t.id >= b.height << 17 AND t.id < (b.height + 1) << 17
+-- The same types in both halves: only then does SQLite look each one up by its index.
 UNION ALL SELECT
-  4503599627370496 + place, tx_hash, NULL, sender, data, signature,${people},
-  'pending', ${iso('received_at')}, NULL, NULL, nonce, public_key_pem
+  CAST(4503599627370496 + place AS INTEGER), tx_hash, CAST(NULL AS TEXT), sender, data, signature,${people},
+  'pending', ${iso('received_at')}, NULL, CAST(NULL AS INTEGER), nonce, public_key_pem
 FROM pending_rows;
 
 CREATE VIEW nodes AS SELECT

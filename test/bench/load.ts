@@ -1,6 +1,8 @@
+import type { NodeProcess } from '../support/process.ts'
 import { keyPairOfPem, privatePemOf } from '../../core/chain/keys.ts'
 import { signTransaction, type Transaction } from '../../core/chain/transaction.ts'
 import { LineClient } from '../support/lines.ts'
+import { cpuMicroseconds } from './row.ts'
 
 const senders = Array.from({ length: 200 }, (_, i) =>
   keyPairOfPem(privatePemOf(new Uint8Array(32).fill(i + 1)), 'bench key'),
@@ -14,9 +16,33 @@ export function signMany(chainId: string, count: number, from = 0): Transaction[
   })
 }
 
+export interface Run {
+  readonly perSecond: number
+  /** Of processor time for each transaction, on all threads: the node's, and that of this load generator beside it. */
+  readonly nodeMicroseconds: number
+  readonly loadMicroseconds: number
+}
+
+/** `submitAll`, and what it cost the node's process and this one. Linux only. */
+export async function measuredSubmission(
+  { ready, process: { pid } }: NodeProcess,
+  all: readonly Transaction[],
+  connections: number,
+  inFlight: number,
+): Promise<Run> {
+  const before = [cpuMicroseconds(pid), cpuMicroseconds(process.pid)] as const
+  const perSecond = await submitAll(ready.port, all, connections, inFlight)
+  return {
+    perSecond,
+    nodeMicroseconds: (cpuMicroseconds(pid) - before[0]) / all.length,
+    loadMicroseconds: (cpuMicroseconds(process.pid) - before[1]) / all.length,
+  }
+}
+
 /**
  * Submits all, over so many connections with so many requests in flight on each; returns how many were accepted a
- * second. A pool without room is waited for, as a client would.
+ * second. A pool without room is waited for, as a client would. The lines are made before the clock starts: on a small
+ * machine what the load costs is taken from the node.
  */
 export async function submitAll(
   port: number,
@@ -24,12 +50,13 @@ export async function submitAll(
   connections: number,
   inFlight: number,
 ): Promise<number> {
+  const lines = all.map((transaction) => `${JSON.stringify({ type: 'NEW_TRANSACTION', ...transaction })}\n`)
   const clients = await Promise.all(Array.from({ length: connections }, () => LineClient.open(port)))
   let next = 0
   const submit = async (client: LineClient): Promise<void> => {
-    for (let transaction = all[next++]; transaction !== undefined; transaction = all[next++]) {
+    for (let line = lines[next++]; line !== undefined; line = lines[next++]) {
       for (;;) {
-        const answer = await client.ask({ type: 'NEW_TRANSACTION', ...transaction })
+        const answer = await client.askLine(line)
         if (answer['type'] === 'MINING_STARTED') break
         if (answer['code'] !== 'mempool-full' && answer['code'] !== 'sender-quota')
           throw new Error(JSON.stringify(answer))

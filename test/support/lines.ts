@@ -13,6 +13,7 @@ export class LineClient {
   readonly #socket: Socket
   readonly #waiting: Waiting[] = []
   #received = ''
+  #outgoing = ''
   /** Rejected questions: the connection ended first. */
   closed = false
 
@@ -50,6 +51,22 @@ export class LineClient {
       this.#waiting.push({ resolve, reject })
       this.#socket.write(`${JSON.stringify(message)}\n`)
     })
+  }
+
+  /** Asks with a line that was made before. The lines of one turn of the event loop leave in one write. */
+  askLine(line: string): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      if (this.closed) return reject(new Error('the connection is closed'))
+      this.#waiting.push({ resolve, reject })
+      if (this.#outgoing === '') setImmediate(() => this.#flush())
+      this.#outgoing += line
+    })
+  }
+
+  #flush(): void {
+    const lines = this.#outgoing
+    this.#outgoing = ''
+    this.#socket.write(lines)
   }
 
   close(): void {

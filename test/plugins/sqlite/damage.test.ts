@@ -69,6 +69,12 @@ const cases: readonly (readonly [what: string, sql: string, ask: (ledger: Ledger
     'block_rows, height 1: total_work',
   ],
   [
+    'a difficulty that is not that of its work',
+    `UPDATE block_rows SET difficulty = 9 WHERE height = 2`,
+    (ledger) => ledger.headerAt(2),
+    'block_rows, height 2: difficulty: expected',
+  ],
+  [
     'a block that is missing',
     `DELETE FROM block_rows WHERE height = 2`,
     (ledger) => ledger.headerAt(2),
@@ -138,12 +144,29 @@ test.each(cases)('names the row: %s', (_what, sql, ask, names) => {
 
 test.each([
   ['a block is missing', 'DELETE FROM block_rows WHERE height = 2', 'block_rows, height 3'],
+  ['a total that is not the sum', 'UPDATE block_rows SET transactions_total = 1 WHERE height = 2', 'height 2'],
   ['a transaction too many', `UPDATE block_rows SET transactions_count = 1 WHERE height = 2`, `id ${2 * place + 1}`],
   ['a transaction too few', `DELETE FROM transaction_rows WHERE id = ${3 * place}`, 'block_rows, height 4'],
 ])('integrity finds: %s', (_what, sql, names) => {
   const found: (string | undefined)[] = []
   complaint(sql, (ledger) => found.push(ledger.integrity()))
   expect(found[0]).toContain(names)
+})
+
+test('a ledger whose last block was deleted is not taken for a shorter one', () => {
+  using folder = temporaryFolder()
+  const ledger = openLedger(folder.ledger)
+  ledger.begin(genesis, genesis.block, storedAt)
+  ledger.commit(adding(...chain))
+  ledger.close()
+  const database = new Database(folder.ledger)
+  database.run('DELETE FROM block_rows WHERE height = 4')
+  database.close()
+  const shorter = openLedger(folder.ledger)
+  const begin = () => shorter.begin(genesis, genesis.block, storedAt)
+  expect(begin).toThrow(expect.objectContaining({ code: 'ledger-damaged' }))
+  expect(begin).toThrow(`id ${4 * place} (block 4, position 0): there is no block for it`)
+  shorter.close()
 })
 
 test('pages that were overwritten are damage, not a crash', () => {
