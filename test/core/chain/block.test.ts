@@ -15,7 +15,7 @@ import { canonicalJson, sha256Hex, zeroHash } from '../../../core/chain/canonica
 import { parseJsonText, type JsonObject } from '../../../core/chain/json.ts'
 import { purposes } from '../../../core/chain/keys.ts'
 import type { ChainRules } from '../../../core/chain/rules.ts'
-import { signTransaction, verifyTransaction } from '../../../core/chain/transaction.ts'
+import { readTransaction, signTransaction, verifyTransaction } from '../../../core/chain/transaction.ts'
 import { alice, blockOf, bob, draft, idOf, mallory, miner, named, nested, rules, sealed, transfer } from './made.ts'
 
 /** What becomes of a block by everything that its own bytes can tell. */
@@ -47,6 +47,28 @@ describe('a good block', () => {
     if (body === false || !body.ok) throw new Error('refused')
     expect(body.value.transactions.map(({ hash }) => hash)).toEqual(transactions.map(idOf))
     expect(body.value.bytes).toBe(Buffer.byteLength(canonicalJson(good)))
+  })
+
+  test('made here, its transactions are not read again; a copy, or one in another place, is', () => {
+    const reads = transactions.map((transaction) => {
+      const read = readTransaction(transaction, rules)
+      if (!read.ok) throw new Error(read.detail)
+      return read.value
+    })
+    const bodyOf = (block: Block) => {
+      const header = readHeader(block, rules)
+      if (!header.ok) throw new Error(header.detail)
+      const body = readBody(header.value, rules, reads)
+      return body.ok ? body.value.transactions : body.code
+    }
+    const own = blockOf(reads.map(({ transaction }) => transaction))
+    expect(bodyOf(own)).toEqual(reads)
+    const body = bodyOf(own)
+    for (const [i, read] of reads.entries()) expect(body[i]).toBe(read)
+    const [first, ...rest] = own.transactions
+    expect(bodyOf({ ...own, transactions: [{ ...first!, data: { to: 'mallory' } }, ...rest] })).toBe('bad-tx-root')
+    expect(bodyOf({ ...own, transactions: [...rest, first!] })).toBe('bad-tx-root')
+    expect(bodyOf({ ...own, transactions: [...rest, { ...first!, nonce: 1.5 }] })).toBe('bad-transaction')
   })
 
   test('empty, with every optional field, and with a certificate, which nothing covers', () => {

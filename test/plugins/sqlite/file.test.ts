@@ -191,6 +191,20 @@ test('readonly leaves no trace, sees one moment and writes nothing', () => {
   ledger.close()
 })
 
+test('the disk is waited for after a range as before it, also when that could not be written', () => {
+  using folder = temporaryFolder()
+  const ledger = begun(folder.ledger)
+  const synchronous = () => ledger['database'].query('PRAGMA synchronous').values()[0]?.[0]
+  expect(synchronous()).toBe(2) // FULL
+  const id = ledger.openRange({ worker: 'w', start: 0, end: 1 }, storedAt)
+  expect(synchronous()).toBe(2)
+  expect(() => ledger.openRange({ worker: null as never, start: 0, end: 1 }, storedAt)).toThrow(AurexError)
+  expect(synchronous()).toBe(2)
+  ledger.closeRange(id, true, undefined)
+  expect(synchronous()).toBe(2)
+  ledger.close()
+})
+
 test('only the newest 10,000 nonce ranges are kept', () => {
   using folder = temporaryFolder()
   const ledger = begun(folder.ledger)
