@@ -9,8 +9,8 @@ import type { Limits } from '../limits.ts'
 interface Parts {
   readonly storage: Pick<Storage, 'head' | 'keepPending' | 'locate'>
   readonly mempool: Mempool
-  /** Whether signatures are being checked, so that more may come in a moment. */
-  readonly verifying: () => boolean
+  /** How many signatures are being checked: so many more may come in a moment. */
+  readonly verifying: () => number
   readonly limits: Limits
   readonly clock: Runtime['clock']
   /** Told after the write, with what came in. */
@@ -19,7 +19,7 @@ interface Parts {
 }
 
 /** How long a transaction waits at the most for those whose signatures are being checked, to be written with them. */
-const gatherMillisecondsMax = 2
+const gatherMillisecondsMax = 8
 
 /**
  * The way into the mempool. What arrives together is written in one durable commit, since each costs a wait for the
@@ -84,7 +84,8 @@ export class AdmissionDesk {
     this.#looking = true
     this.#parts.clock.soon(() => {
       this.#looking = false
-      if (this.#waiting.size > 0 && !this.#parts.verifying()) this.#write()
+      // With half of them the other half is checked while the disk is waited for.
+      if (this.#waiting.size > 0 && this.#waiting.size >= this.#parts.verifying()) this.#write()
     })
   }
 

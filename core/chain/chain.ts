@@ -4,11 +4,9 @@ import type { Limits } from '../limits.ts'
 import type { Log } from '../log.ts'
 import type {
   Admission,
-  AppliedBlock,
   Chain as ChainSlot,
   Change,
   Consensus,
-  PendingTransaction,
   RecordedTransaction,
   Storage,
   StoredHeader,
@@ -18,13 +16,15 @@ import type { Runtime } from '../runtime.ts'
 import { AdmissionDesk } from './admission.ts'
 import { Ancestors, medianTimePast } from './ancestry.ts'
 import { readBody, readHeader, sealedHeaderOf, type Block, type ReadBlock, type SealedHeader } from './block.ts'
+import { Branches, type Branch } from './branch.ts'
 import { zeroHash, type Hash } from './canonical.ts'
+import { DiskWatch } from './diskwatch.ts'
 import { isBetter } from './forkchoice.ts'
 import type { Genesis } from './genesis.ts'
 import { Mempool, type PoolEntry } from './mempool.ts'
 import { Orphans } from './orphans.ts'
 import { parseTimestamp } from './timestamp.ts'
-import { badSignature, readTransaction, transactionHash, type ReadTransaction } from './transaction.ts'
+import { badSignature, readTransaction, type ReadTransaction } from './transaction.ts'
 import { Verifier } from './verifier.ts'
 
 export interface ChainParts {
@@ -41,15 +41,6 @@ export interface ChainParts {
 
 type ReadHeader = Omit<ReadBlock, 'transactions' | 'bytes'>
 
-/** What a block stands on. */
-interface Branch {
-  readonly parent: StoredHeader
-  /** The side blocks up to and including the parent, oldest first; none when the parent is recorded. */
-  readonly side: readonly StoredHeader[]
-  /** The last recorded block below. */
-  readonly fork: StoredHeader
-}
-
 /**
  * The single writer. Whatever is slow about a block or a transaction (signatures, proof of work) is done beside it;
  * from the last check to the commit nothing awaits, so there are no locks and no interleavings.
@@ -59,12 +50,13 @@ export class Chain implements ChainSlot {
   readonly mempool: Mempool
   readonly ancestors: Ancestors
   readonly #parts: ChainParts
+  readonly #branches: Branches
+  readonly #disk: DiskWatch
   readonly #orphans: Orphans
   readonly #verifier: Verifier
   readonly #desk: AdmissionDesk
   /** Orphans that found their parent and are on their way in. */
   readonly #adoptions = new Set<Promise<void>>()
-  #storageDownSince: number | undefined
   #closed = false
 
   constructor(parts: ChainParts) {
@@ -72,16 +64,18 @@ export class Chain implements ChainSlot {
     this.genesis = parts.genesis
     this.mempool = new Mempool(parts.limits)
     this.ancestors = new Ancestors(parts.storage)
+    this.#branches = new Branches(parts.storage, this.mempool, parts.genesis.rules.chainId)
+    this.#disk = new DiskWatch({ clock: parts.runtime.clock, log: parts.log, emit: parts.emit })
     this.#orphans = new Orphans(parts.limits)
     this.#verifier = new Verifier(parts.runtime)
     this.#desk = new AdmissionDesk({
       storage: parts.storage,
       mempool: this.mempool,
-      verifying: () => this.#verifier.busy,
+      verifying: () => this.#verifier.inFlight,
       limits: parts.limits,
       clock: parts.runtime.clock,
       admitted: (entries) => this.#admitted(entries),
-      storageFailed: (error) => this.#storageFailed(error),
+      storageFailed: (error) => this.#disk.failed(error),
     })
   }
 
@@ -185,7 +179,7 @@ export class Chain implements ChainSlot {
   }
 
   #admitted(entries: readonly PoolEntry[]): void {
-    this.#storageWorked()
+    this.#disk.worked()
     for (const { read } of entries) {
       const { hash, transaction } = read
       this.#parts.emit('tx:admitted', { hash, transaction, pending: this.mempool.size })
@@ -220,7 +214,7 @@ export class Chain implements ChainSlot {
   ): Promise<Verdict> {
     const { block } = header
     if (this.#parts.storage.header(block.current_hash) !== undefined) return known
-    const branch = this.#branchBelow(block)
+    const branch = this.#branches.below(block)
     if (branch === undefined) return this.#keepOrphan(header, from)
     const headerVerdict = this.#checkHeader(block, branch)
     if (!headerVerdict.ok) return headerVerdict
@@ -272,16 +266,6 @@ export class Chain implements ChainSlot {
     return decline('reorganisation-too-deep', `the branch leaves the recorded chain ${depth} blocks below its head`)
   }
 
-  /** What stands below a block; undefined while its parent is not known here. */
-  #branchBelow(block: SealedHeader): Branch | undefined {
-    const { storage } = this.#parts
-    const parent = storage.header(block.prev_hash)
-    const side: StoredHeader[] = []
-    let at = parent
-    for (; at !== undefined && !at.recorded; at = storage.header(at.header.prev_hash)) side.unshift(at)
-    return parent === undefined || at === undefined ? undefined : { parent, side, fork: at }
-  }
-
   async #firstBadSignature(reads: readonly ReadTransaction[]): Promise<Hash | undefined> {
     // The id does not cover the signature, so only the very same one, by the same key, counts as seen.
     const unseen = reads.filter((read) => {
@@ -311,30 +295,30 @@ export class Chain implements ChainSlot {
     const { block } = read
     if (storage.header(block.current_hash) !== undefined) return known
     // Again, since heads move and branches are pruned while signatures are checked.
-    const branch = this.#branchBelow(block)
+    const branch = this.#branches.below(block)
     if (branch === undefined) return decline('orphan', `the parent ${block.prev_hash} is not known here any more`)
     const depth = this.#checkDepth(block, branch)
     if (!depth.ok) return depth
     const totalWork = branch.parent.totalWork + consensus.weight(block)
     const head = storage.head()
-    const repeated = this.#repeatedTransaction(read, branch)
+    const repeated = this.#branches.repeatedTransaction(read, branch)
     if (repeated !== undefined) return refuse('duplicate-transaction', `${repeated} is recorded on this branch already`)
     const candidate = { hash: block.current_hash, totalWork }
     const wins = isBetter(candidate, { hash: head.header.current_hash, totalWork: head.totalWork })
     let change: Change | undefined
     try {
       if (wins) {
-        change = this.#changeTo(read, totalWork, branch.side)
+        change = this.#branches.changeTo(read, totalWork, branch, runtime.clock.now())
         storage.commit(change)
       } else {
         storage.keepSide(block, totalWork)
       }
     } catch (error) {
       if (!(error instanceof AurexError)) throw error
-      this.#storageFailed(error)
+      this.#disk.failed(error)
       return decline('storage-unavailable', `nothing is recorded at the moment: ${messageOf(error)}`)
     }
-    this.#storageWorked()
+    this.#disk.worked()
     const milliseconds = runtime.clock.monotonic() - started
     this.#parts.emit('block:accepted', {
       header: sealedHeaderOf(block),
@@ -360,49 +344,6 @@ export class Chain implements ChainSlot {
     })
   }
 
-  /** A transaction that stands below this block on its own branch: an id is in a chain at most once, for ever. */
-  #repeatedTransaction(read: ReadBlock, { side, fork }: Branch): Hash | undefined {
-    const { storage } = this.#parts
-    const onBranch = new Set(side.flatMap(({ header }) => this.#hashesOf(storage.block(header.current_hash)!)))
-    return read.transactions.find(({ hash }) => {
-      // What is pending is not recorded.
-      if (this.mempool.get(hash) !== undefined) return onBranch.has(hash)
-      const place = storage.locate(hash)
-      return (place !== undefined && place.blockIndex <= fork.header.index) || onBranch.has(hash)
-    })?.hash
-  }
-
-  #hashesOf(block: Block): Hash[] {
-    return block.transactions.map((transaction) => transactionHash(transaction, this.genesis.rules.chainId))
-  }
-
-  #changeTo(read: ReadBlock, totalWork: bigint, side: readonly StoredHeader[]): Change {
-    const { storage, runtime } = this.#parts
-    const writtenAt = runtime.clock.now()
-    const applied: AppliedBlock[] = side.map(({ header, totalWork: work }) => {
-      const block = storage.block(header.current_hash)!
-      return this.#applied(block, this.#hashesOf(block), work, writtenAt)
-    })
-    const hashes = read.transactions.map(({ hash }) => hash)
-    applied.push(this.#applied(read.block, hashes, totalWork, writtenAt))
-    const again = new Set(applied.flatMap((block) => block.hashes))
-    const undone: Hash[] = []
-    const returned: PendingTransaction[] = []
-    const fork = applied[0]!.block.prev_hash
-    for (let at = storage.head().header; at.current_hash !== fork; at = storage.header(at.prev_hash)!.header) {
-      undone.push(at.current_hash)
-      for (const hash of this.#hashesOf(storage.block(at.current_hash)!)) {
-        if (!again.has(hash)) returned.push(storage.transaction(hash)!)
-      }
-    }
-    return { undone, applied, returned, writtenAt }
-  }
-
-  #applied(block: Block, hashes: readonly Hash[], totalWork: bigint, writtenAt: number): AppliedBlock {
-    const receivedAt = hashes.map((hash) => this.mempool.get(hash)?.receivedAt ?? writtenAt)
-    return { block, hashes, receivedAt, totalWork }
-  }
-
   #moved(change: Change, head: Block): void {
     for (const { hashes } of change.applied) for (const hash of hashes) this.mempool.remove(hash)
     for (const { transaction, receivedAt } of change.returned) {
@@ -424,7 +365,7 @@ export class Chain implements ChainSlot {
       storage.pruneSide(lowest, limits.side_blocks_max, limits.side_bytes_max)
     } catch (error) {
       if (!(error instanceof AurexError)) throw error
-      this.#storageFailed(error) // What is too much stays for now: the next block tries again.
+      this.#disk.failed(error) // What is too much stays for now: the next block tries again.
     }
   }
 
@@ -439,29 +380,13 @@ export class Chain implements ChainSlot {
 
   async #adoptOne(block: Block, source: string): Promise<void> {
     await new Promise<void>((resolve) => this.#parts.runtime.clock.soon(resolve))
-    if (!this.#closed) await this.submitBlock(block, source)
-  }
-
-  // ---- the disk ----
-
-  #storageFailed(error: AurexError): void {
-    const { log, runtime, emit } = this.#parts
-    if (this.#storageDownSince === undefined) {
-      this.#storageDownSince = runtime.clock.monotonic()
-      log.error('the ledger cannot be written; reading goes on, and writing is tried again with the next request', {
-        code: error.code,
-        why: error.message,
-      })
+    if (this.#closed) return
+    try {
+      await this.submitBlock(block, source)
+    } catch (error) {
+      // Nobody waits for this answer: a ledger that cannot be read is told by whoever asks it next.
+      this.#parts.log.error('a block that had waited for its parent could not be examined', { error })
     }
-    emit('storage:failed', { code: error.code, detail: error.message })
-  }
-
-  #storageWorked(): void {
-    if (this.#storageDownSince === undefined) return
-    const downMilliseconds = this.#parts.runtime.clock.monotonic() - this.#storageDownSince
-    this.#storageDownSince = undefined
-    this.#parts.log.info('the ledger can be written again', { downMilliseconds: Math.round(downMilliseconds) })
-    this.#parts.emit('storage:recovered', { downMilliseconds })
   }
 }
 

@@ -18,9 +18,9 @@ export class Verifier {
     this.#runtime = runtime
   }
 
-  /** Whether checks are under way. */
-  get busy(): boolean {
-    return this.#inFlight > 0
+  /** How many checks are under way. */
+  get inFlight(): number {
+    return this.#inFlight
   }
 
   async verify(read: Pick<ReadTransaction, 'signer' | 'check'>): Promise<boolean> {

@@ -22,7 +22,7 @@ function rig() {
   const kept: (readonly string[])[] = []
   const located: string[] = []
   const recorded = new Set<string>()
-  const state = { verifying: false, head: 'one', full: false }
+  const state = { verifying: 0, head: 'one', full: false }
   const mempool = new Mempool(defaultNodeLimits)
   const desk = new AdmissionDesk({
     storage: {
@@ -74,21 +74,28 @@ describe('what is verified at about the same time is written in one commit', () 
     expect(timers.size).toBe(0)
   })
 
-  test('with those that are still being verified, but for no longer than the timer runs', async () => {
-    const { desk, state, kept, turn, timeOut } = rig()
-    state.verifying = true
-    const [one, two, three] = [next(), next(), next()]
+  test('when as many wait as are still being verified', async () => {
+    const { desk, state, kept, turn } = rig()
+    const [one, two] = [next(), next()]
+    state.verifying = 2
     void desk.admit(one, undefined)
     turn()
+    expect(kept).toEqual([])
     void desk.admit(two, undefined)
+    turn()
+    expect(kept).toEqual([[one.hash, two.hash]])
+    await desk.settled()
+  })
+
+  test('with many still being verified, when the timer runs out', async () => {
+    const { desk, state, kept, turn, timeOut } = rig()
+    const one = next()
+    state.verifying = 100
+    void desk.admit(one, undefined)
     turn()
     expect(kept).toEqual([])
     timeOut()
-    expect(kept).toEqual([[one.hash, two.hash]])
-    void desk.admit(three, undefined)
-    state.verifying = false
-    turn()
-    expect(kept).toEqual([[one.hash, two.hash], [three.hash]])
+    expect(kept).toEqual([[one.hash]])
     await desk.settled()
   })
 

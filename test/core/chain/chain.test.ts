@@ -235,6 +235,21 @@ describe('fork choice and reorganisation', () => {
     expect(again.chain.status(idOf(returned))).toEqual({ status: 'pending' })
   })
 
+  test('what comes back to the pool comes in the order in which it was recorded', async () => {
+    const node = await world()
+    const transactions = [someTransaction(), someTransaction(), someTransaction()]
+    let head = node.genesis.block
+    for (const transaction of transactions) {
+      head = blockOn(head, { transactions: [transaction] })
+      await submit(node, head)
+    }
+    for (const block of branchOn(node.genesis.block, 4, 'side')) await submit(node, block)
+    expect([...node.chain.mempool.entries()].map(({ read }) => read.hash)).toEqual(transactions.map(idOf))
+    const again = await node.restart()
+    worlds.push(again)
+    expect([...again.chain.mempool.entries()].map(({ read }) => read.hash)).toEqual(transactions.map(idOf))
+  })
+
   test('a branch can win back, from blocks kept on the side', async () => {
     const node = await world()
     const main = branchOn(node.genesis.block, 2, 'main')
