@@ -14,6 +14,12 @@ import type { Runtime, Timer } from './runtime.ts'
 /** After a block of our own could not be recorded, or the engine failed: how long to wait before the next attempt. */
 const retryMilliseconds = 1_000
 
+/**
+ * From idle a block is begun at once; under load so long after the last one. Blocks that hold one transaction each cost
+ * more than the transactions do, and nobody notices the pause.
+ */
+const pauseMilliseconds = 20
+
 /** Room in a block for what the engine and the signature add to the draft. */
 const sealBytesReserved = 16 * 1024
 
@@ -33,6 +39,8 @@ export class Producer {
   readonly #parts: ProducerParts
   #attempt: AbortController | undefined
   #timer: Timer | undefined
+  /** When the head last moved, by the monotonic clock. */
+  #headAt = Number.NEGATIVE_INFINITY
   #running = false
   #ended: Promise<void> = Promise.resolve()
 
@@ -55,7 +63,10 @@ export class Producer {
 
   /** A new head makes the block in work worthless; new transactions only matter while nothing is in work. */
   changed(what: 'head' | 'transactions'): void {
-    if (what === 'head') this.#attempt?.abort()
+    if (what === 'head') {
+      this.#headAt = this.#parts.runtime.clock.monotonic()
+      this.#attempt?.abort()
+    }
     this.#look()
   }
 
@@ -68,7 +79,8 @@ export class Producer {
     const now = runtime.clock.now()
     const due = consensus.due(ancestry, chain.pendingCount(), now)
     if (!('when' in due)) return
-    if (due.when > now) this.#lookAfter(due.when - now)
+    const wait = Math.max(due.when - now, this.#headAt + pauseMilliseconds - runtime.clock.monotonic())
+    if (wait > 0) this.#lookAfter(wait)
     else this.#ended = this.#produce()
   }
 
