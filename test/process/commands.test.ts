@@ -1,46 +1,24 @@
 // The program as somebody at a shell has it: what each command prints, refuses and returns.
 import { Database } from 'bun:sqlite'
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { command as verify } from '../../core/commands/verify.ts'
 import { failure, testIo } from '../core/commands/testio.ts'
 import { eventually } from '../support/eventually.ts'
+import { useHome } from '../support/home.ts'
 import { LineClient } from '../support/lines.ts'
-import {
-  aurex,
-  cleanEnvironment,
-  removeFolder,
-  startNode,
-  temporaryFolder,
-  type NodeProcess,
-  type Run,
-} from '../support/process.ts'
+import { aurex, cleanEnvironment, type NodeProcess, type Run } from '../support/process.ts'
 
 const root = join(import.meta.dir, '../..')
 const main = join(root, 'core/main.ts')
-let home: string
-const nodes: NodeProcess[] = []
-
-beforeEach(() => {
-  home = temporaryFolder()
-})
-
-afterEach(async () => {
-  await Promise.all(nodes.splice(0).map((node) => node.kill()))
-  removeFolder(home)
-})
-
-async function start(...args: string[]): Promise<NodeProcess> {
-  const node = await startNode(home, '--port', '0', ...args)
-  nodes.push(node)
-  return node
-}
+const home = useHome()
+const start = (...args: string[]): Promise<NodeProcess> => home.start('--port', '0', ...args)
 
 /** Any program, to its end. */
-async function run(command: string[], env: Record<string, string> = {}, cwd = home): Promise<Run> {
+async function run(command: string[], env: Record<string, string> = {}, cwd = home.path): Promise<Run> {
   const child = Bun.spawn(command, {
-    env: { ...cleanEnvironment(home), ...env },
+    env: { ...cleanEnvironment(home.path), ...env },
     cwd,
     stdin: 'ignore',
     stdout: 'pipe',
@@ -52,18 +30,18 @@ async function run(command: string[], env: Record<string, string> = {}, cwd = ho
 
 /** What a command complains of, in one line without its end. */
 async function complaint(...args: string[]): Promise<string> {
-  const { code, stderr } = await aurex(home, ...args)
+  const { code, stderr } = await aurex(home.path, ...args)
   return `${code} ${stderr.trimEnd().split('\n').at(-1)}`
 }
 
 const put = (name: string, text: string): string => {
-  mkdirSync(join(home, name, '..'), { recursive: true })
-  writeFileSync(join(home, name), text)
-  return join(home, name)
+  mkdirSync(join(home.path, name, '..'), { recursive: true })
+  writeFileSync(join(home.path, name), text)
+  return join(home.path, name)
 }
 
 const submit = async (node: NodeProcess, ...args: string[]): Promise<Run> =>
-  await aurex(home, 'tx', '--node', `127.0.0.1:${node.ready.port}`, '--data', '{"a":1}', ...args)
+  await aurex(home.path, 'tx', '--node', `127.0.0.1:${node.ready.port}`, '--data', '{"a":1}', ...args)
 
 /** The number `n` that a query of a ledger answers, while its node may be running. */
 function query(ledger: string, sql: string): number {
@@ -89,10 +67,10 @@ const observer = (setup: string): string => `
 
 describe('the program', () => {
   test('names its commands, its version, and the command that was meant', async () => {
-    const { stdout, code } = await aurex(home)
+    const { stdout, code } = await aurex(home.path)
     expect(code).toBe(0)
     for (const name of ['node', 'tx', 'key', 'genesis', 'config', 'verify']) expect(stdout).toContain(`\n  ${name} `)
-    expect((await aurex(home, '--version')).stdout).toMatch(/^aurex \d+\.\d+\.\d+\n$/)
+    expect((await aurex(home.path, '--version')).stdout).toMatch(/^aurex \d+\.\d+\.\d+\n$/)
     expect(await complaint('nod')).toBe('64 aurex: unknown-command: unknown command nod; did you mean node?')
     expect(await complaint('node', '--prot', '1')).toContain(
       '64 aurex: unknown-flag: unknown flag --prot; did you mean',
@@ -137,8 +115,8 @@ describe('the program', () => {
 describe('a first start', () => {
   test('makes key and folder, and says who and where it is', async () => {
     const child = Bun.spawn([process.execPath, main, 'node', '--port', '0'], {
-      env: cleanEnvironment(home),
-      cwd: home,
+      env: cleanEnvironment(home.path),
+      cwd: home.path,
       stdin: 'ignore',
       stdout: 'pipe',
       stderr: 'pipe',
@@ -151,7 +129,7 @@ describe('a first start', () => {
     child.kill('SIGTERM')
     const log = await child.stderr.text()
     expect(await child.exited).toBe(0)
-    const key = JSON.parse((await aurex(home, 'key', 'show', 'aurex/node_0.pem', '--json')).stdout)
+    const key = JSON.parse((await aurex(home.path, 'key', 'show', 'aurex/node_0.pem', '--json')).stdout)
     expect(banner).toContain('development (built in), pow, difficulty 4')
     expect(banner).toContain(`address    ${key.address}\n`)
     expect(banner).toContain(`node id    ${key.node_id}\n`)
@@ -171,7 +149,7 @@ describe('a first start', () => {
     put('file', '')
     const said = await complaint('node', '--port', '0', '--data-dir', path)
     expect(said).toContain(
-      `78 aurex: data-dir-failed: data_dir (flag --data-dir): cannot make the directory ${join(home, path)}: ${why}`,
+      `78 aurex: data-dir-failed: data_dir (flag --data-dir): cannot make the directory ${join(home.path, path)}: ${why}`,
     )
     expect(said).toEndWith('choose another with --data-dir')
   })
@@ -190,7 +168,7 @@ describe('a first start', () => {
   test('warns of a key that others may read, and takes no other kind', async () => {
     await run(['openssl', 'genpkey', '-algorithm', 'ed25519', '-out', 'ed.pem'])
     await run(['openssl', 'genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', 'ec.pem'])
-    chmodSync(join(home, 'ed.pem'), 0o644)
+    chmodSync(join(home.path, 'ed.pem'), 0o644)
     const node = await start('--plugins', 'instant,tcp,memory', '--key', 'ed.pem')
     expect(node.log()).toContain('others may use this key (mode 0644, expected 0600); run: chmod 600')
     expect(await complaint('node', '--key', 'ec.pem')).toContain('78 aurex: bad-key-file:')
@@ -286,7 +264,7 @@ describe('two nodes', () => {
 
   test('with the same genesis file are on the chain whose id anybody can compute', async () => {
     const made = await aurex(
-      home,
+      home.path,
       'genesis',
       '--name',
       'shop',
@@ -378,19 +356,19 @@ describe('aurex verify', () => {
     client.close()
     const { ledger } = node.ready
     const sound = `${ledger}, chain ${node.ready.chain_id}: 1 block, 1 transaction\n`
-    expect(await aurex(home, 'verify', ledger, '--engine', './mine.ts')).toMatchObject({
+    expect(await aurex(home.path, 'verify', ledger, '--engine', './mine.ts')).toMatchObject({
       code: 0,
       stdout: `sound: ${sound}`,
     })
     await node.kill()
-    expect(await aurex(home, 'verify', ledger, '--engine', './mine.ts')).toMatchObject({
+    expect(await aurex(home.path, 'verify', ledger, '--engine', './mine.ts')).toMatchObject({
       code: 0,
       stdout: `sound: ${sound}`,
     })
     expect(await complaint('verify', ledger)).toMatch(
       /^78 aurex: unknown-engine: the engine mine is not built in.*--engine$/,
     )
-    expect(existsSync(join(home, 'ran'))).toBe(false)
+    expect(existsSync(join(home.path, 'ran'))).toBe(false)
     expect(await complaint('verify', ledger, '--engine', 'pow')).toMatch(/^64 aurex: wrong-engine:/)
   }, 30_000)
 
@@ -407,18 +385,18 @@ describe('aurex verify', () => {
     const node = await start('--plugins', 'instant,tcp,sqlite')
     expect((await submit(node, '--wait')).code).toBe(0)
     await node.stop()
-    const part = join(home, 'part.sqlite3')
+    const part = join(home.path, 'part.sqlite3')
     copyFileSync(node.ready.ledger, part)
     truncateSync(part, 20_000)
-    const { code, stdout } = await aurex(home, 'verify', part, '--json')
+    const { code, stdout } = await aurex(home.path, 'verify', part, '--json')
     expect(code).toBe(1)
     expect(JSON.parse(stdout)).toMatchObject({ ok: false, ledger: part })
-    const genesis = join(home, 'genesis.sqlite3')
+    const genesis = join(home.path, 'genesis.sqlite3')
     copyFileSync(node.ready.ledger, genesis)
     const database = new Database(genesis)
     database.run(`update meta set value = '{bad' where key = 'genesis'`)
     database.close()
-    expect(await aurex(home, 'verify', genesis)).toMatchObject({
+    expect(await aurex(home.path, 'verify', genesis)).toMatchObject({
       code: 1,
       stdout: expect.stringContaining('WRONG: meta'),
     })
@@ -445,6 +423,6 @@ describe('a terminal', () => {
     expect(plain).toMatch(/^\d\d:\d\d:\d\d\.\d{3} INF node: making the data directory path=\S+\/b\n/)
     expect(plain).not.toContain('\x1b')
     expect(await onTerminal({}, ...args)).toMatch(/\x1b\[\d+m/) // oxlint-disable-line no-control-regex
-    for (const line of (await aurex(home, ...args)).stderr.split('\n').slice(0, -2)) JSON.parse(line)
+    for (const line of (await aurex(home.path, ...args)).stderr.split('\n').slice(0, -2)) JSON.parse(line)
   }, 30_000)
 })

@@ -1,33 +1,19 @@
 // Threats that only a whole process can show.
 import { Database } from 'bun:sqlite'
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { keyPairOfPem, privatePemOf } from '../../core/chain/keys.ts'
 import { signTransaction, type Transaction } from '../../core/chain/transaction.ts'
 import { eventually } from '../support/eventually.ts'
+import { useHome } from '../support/home.ts'
 import { LineClient } from '../support/lines.ts'
-import { aurex, removeFolder, startNode, temporaryFolder, type NodeProcess } from '../support/process.ts'
+import { aurex, type NodeProcess } from '../support/process.ts'
 
 const key = keyPairOfPem(privatePemOf(new Uint8Array(32).fill(5)), 'test key')
 const instant = ['--plugins', 'instant,tcp,sqlite', '--port', '0']
-let home: string
-const nodes: NodeProcess[] = []
-
-beforeEach(() => {
-  home = temporaryFolder()
-})
-
-afterEach(async () => {
-  await Promise.all(nodes.splice(0).map((node) => node.kill()))
-  removeFolder(home)
-})
-
-async function start(...args: string[]): Promise<NodeProcess> {
-  const node = await startNode(home, ...args)
-  nodes.push(node)
-  return node
-}
+const home = useHome()
+const start = (...args: string[]): Promise<NodeProcess> => home.start(...args)
 
 const make = (node: NodeProcess, n: number, text = 'x'): Transaction =>
   signTransaction(key, node.ready.chain_id, { text }, n)
@@ -64,7 +50,7 @@ async function ledgerOf(blocks: number): Promise<string> {
 describe('threats row 28: bytes changed in the ledger file', () => {
   test('verify names the row, and a node refuses to build on it', async () => {
     const ledger = await ledgerOf(5)
-    expect((await aurex(home, 'verify', ledger)).code).toBe(0)
+    expect((await aurex(home.path, 'verify', ledger)).code).toBe(0)
     const database = new Database(ledger)
     const { id, tx_hash } = database
       .query('SELECT id, tx_hash FROM transaction_rows ORDER BY id LIMIT 1 OFFSET 2')
@@ -74,7 +60,7 @@ describe('threats row 28: bytes changed in the ledger file', () => {
     }
     database.run(`UPDATE transaction_rows SET data = '{"text":"y"}' WHERE id = ?`, [id])
     database.close()
-    const verified = await aurex(home, 'verify', ledger)
+    const verified = await aurex(home.path, 'verify', ledger)
     expect(verified.code).toBe(1)
     expect(verified.stdout).toContain(tx_hash)
     expect(verified.stdout).toContain('block 3')
@@ -91,7 +77,7 @@ describe('threats row 28: bytes changed in the ledger file', () => {
       const spoilt = Buffer.from(sound)
       spoilt[at + needle.length - 2]! ^= 1
       writeFileSync(ledger, spoilt)
-      const verified = await aurex(home, 'verify', '--json', ledger)
+      const verified = await aurex(home.path, 'verify', '--json', ledger)
       expect(verified.code).toBe(1)
       expect(JSON.parse(verified.stdout)).toMatchObject({ ok: false, row: expect.any(String) as unknown })
       expect(await refusedStart(...instant)).toContain('ledger-damaged')
@@ -100,15 +86,15 @@ describe('threats row 28: bytes changed in the ledger file', () => {
 
   test('a forged block that hashes right is still not signed right', async () => {
     const ledger = await ledgerOf(2)
-    copyFileSync(ledger, join(home, 'copy.sqlite3'))
+    copyFileSync(ledger, join(home.path, 'copy.sqlite3'))
     const database = new Database(ledger)
     const signature = Buffer.alloc(64, 7).toString('base64')
     database.run(`UPDATE transaction_rows SET signature = ?`, [signature])
     database.close()
-    const verified = await aurex(home, 'verify', ledger)
+    const verified = await aurex(home.path, 'verify', ledger)
     expect(verified.code).toBe(1)
     expect(verified.stdout).toContain('signature')
-    expect((await aurex(home, 'verify', join(home, 'copy.sqlite3'))).code).toBe(0)
+    expect((await aurex(home.path, 'verify', join(home.path, 'copy.sqlite3'))).code).toBe(0)
   }, 30_000)
 })
 
@@ -141,7 +127,7 @@ describe('threats row 29: a ledger file that may not grow', () => {
     }
     client.close()
     expect(await node.stop()).toBe(0)
-    expect((await aurex(home, 'verify', node.ready.ledger)).code).toBe(0)
+    expect((await aurex(home.path, 'verify', node.ready.ledger)).code).toBe(0)
   }, 60_000)
 })
 
@@ -163,8 +149,8 @@ describe('threats row 32: secrets and control characters', () => {
     await submit(client, make(node, 1))
     client.close()
     await node.stop()
-    const file = readFileSync(join(home, 'node.log'), 'utf8')
-    const secret = readFileSync(join(home, 'node_0.pem'), 'utf8').split('\n')[1]!
+    const file = readFileSync(join(home.path, 'node.log'), 'utf8')
+    const secret = readFileSync(join(home.path, 'node_0.pem'), 'utf8').split('\n')[1]!
     for (const text of [node.log(), file]) {
       expect(text).not.toContain(secret)
       expect(text).not.toContain('PRIVATE KEY')
@@ -185,8 +171,8 @@ describe('threats row 33: plugins that misbehave', () => {
     })`
 
   function write(source: string): string {
-    writeFileSync(join(home, 'odd.ts'), source)
-    return join(home, 'odd.ts')
+    writeFileSync(join(home.path, 'odd.ts'), source)
+    return join(home.path, 'odd.ts')
   }
 
   test('one that throws in setup is named; the node lives', async () => {
@@ -246,7 +232,7 @@ describe('threats row 33: plugins that misbehave', () => {
   }, 30_000)
 
   test('an engine copied out of the tree runs unchanged', async () => {
-    const file = join(home, 'mine.ts')
+    const file = join(home.path, 'mine.ts')
     copyFileSync(join(import.meta.dir, '../../plugins/instant/index.ts'), file)
     const node = await start('--plugins', './mine.ts,tcp,sqlite', '--port', '0')
     const client = await LineClient.open(node.ready.port)

@@ -1,32 +1,18 @@
 // What a stranger's program sees of a node, told by its answers alone.
 import { Database } from 'bun:sqlite'
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { connect } from 'node:net'
 import type { Block } from '../../core/chain/block.ts'
 import { zeroHash } from '../../core/chain/canonical.ts'
 import { blockOn, branchOn, idOf, someTransaction } from '../support/chainworld.ts'
 import { testKey } from '../support/headers.ts'
+import { useHome } from '../support/home.ts'
 import { LineClient, type Answer } from '../support/lines.ts'
-import { aurex, removeFolder, startNode, temporaryFolder, type NodeProcess } from '../support/process.ts'
+import { aurex, type NodeProcess } from '../support/process.ts'
 
 const idle = ['--plugins', 'pow,tcp,sqlite', '--port', '0', '--difficulty', '1', '--pow.mine=false']
-let home: string
-const nodes: NodeProcess[] = []
-
-beforeEach(() => {
-  home = temporaryFolder()
-})
-
-afterEach(async () => {
-  await Promise.all(nodes.splice(0).map((node) => node.kill()))
-  removeFolder(home)
-})
-
-async function start(...args: string[]): Promise<NodeProcess> {
-  const node = await startNode(home, ...args)
-  nodes.push(node)
-  return node
-}
+const home = useHome()
+const start = (...args: string[]): Promise<NodeProcess> => home.start(...args)
 
 /** Sends bytes on a connection of its own, ends the writing side, and reads until the node ends too. */
 function tell({ ready }: NodeProcess, bytes: string | Uint8Array): Promise<Answer[]> {
@@ -78,7 +64,7 @@ describe('blocks from a client', () => {
     expect(await ask(node, ...blocks.map(newBlock), { type: 'ping' }, status)).toMatchObject(expected)
     expect(await ask(node, { type: 'block_request', from: 1, to: 10 })).toMatchObject([{ blocks }])
     expect(await node.stop()).toBe(0)
-    expect((await aurex(home, 'verify', node.ready.ledger)).code).toBe(0)
+    expect((await aurex(home.path, 'verify', node.ready.ledger)).code).toBe(0)
   }, 30_000)
 
   test('threats row 1: an invented hash ends the connection, and what was sent behind it is not looked at', async () => {
