@@ -1,9 +1,9 @@
-// Memory after 100,000 transactions beside memory at rest, and bytes on disk a transaction beside its bytes on the wire.
+// Memory and bytes on disk after 100,000 transactions, beside bun:sqlite alone with as many rows of the same size.
 import { statSync } from 'node:fs'
+import { join } from 'node:path'
 import { removeFolder, startNode, temporaryFolder } from '../support/process.ts'
 import { drained, signMany, submitAll } from './load.ts'
-import type { Row } from './row.ts'
-import { residentMiB } from './start.ts'
+import { residentMiB, type Row } from './row.ts'
 
 const count = 100_000
 const batch = 10_000
@@ -22,21 +22,34 @@ export async function growth(): Promise<Row[]> {
   const after = residentMiB(node.process.pid)
   await node.stop()
   const diskBytes = statSync(node.ready.ledger).size
+  const bare = await bareSqlite(join(home, 'bare.sqlite3'), Math.round(wireBytes / count))
   removeFolder(home)
+  const perTransaction = { name: 'bytes on disk a transaction', figure: diskBytes / count, unit: 'bytes' }
   return [
+    {
+      name: 'memory at rest, before',
+      figure: atRest,
+      unit: 'MiB',
+      reference: `bare SQLite, ${count} rows`,
+      referenceFigure: bare.mebibytes,
+    },
     {
       name: `memory after ${count} transactions`,
       figure: after,
       unit: 'MiB',
-      reference: 'the same node at rest',
-      referenceFigure: atRest,
+      reference: `bare SQLite, ${count} rows`,
+      referenceFigure: bare.mebibytes,
     },
-    {
-      name: 'bytes on disk a transaction',
-      figure: diskBytes / count,
-      unit: 'bytes',
-      reference: 'its JSON on the wire',
-      referenceFigure: wireBytes / count,
-    },
+    { ...perTransaction, reference: 'bare SQLite, id, hash and JSON', referenceFigure: bare.bytes / count },
+    { ...perTransaction, reference: 'its JSON on the wire', referenceFigure: wireBytes / count },
   ]
+}
+
+/** The same number of rows of the same size in a table of bun:sqlite alone, by a process of its own. */
+async function bareSqlite(path: string, rowBytes: number): Promise<{ mebibytes: number; bytes: number }> {
+  const script = join(import.meta.dir, 'bare.ts')
+  const child = Bun.spawn([process.execPath, script, path, String(count), String(rowBytes)], { stdout: 'pipe' })
+  const { mebibytes } = JSON.parse(await child.stdout.text()) as { mebibytes: number }
+  await child.exited
+  return { mebibytes, bytes: statSync(path).size }
 }

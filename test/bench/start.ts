@@ -1,8 +1,7 @@
 // Start to first answer, and memory at rest, beside an empty Bun program.
-import { readFileSync } from 'node:fs'
 import { LineClient } from '../support/lines.ts'
 import { removeFolder, startNode, temporaryFolder } from '../support/process.ts'
-import { median, type Row } from './row.ts'
+import { median, residentMiB, type Row } from './row.ts'
 
 export async function start(): Promise<Row[]> {
   const home = temporaryFolder()
@@ -36,12 +35,6 @@ export async function start(): Promise<Row[]> {
       referenceFigure: bare.mebibytes,
     },
   ]
-}
-
-/** Resident memory of a process. Linux only. */
-export function residentMiB(pid: number): number {
-  const line = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  return Number(line?.[1]) / 1_024
 }
 
 async function bareBun(): Promise<{ milliseconds: number; mebibytes: number }> {
