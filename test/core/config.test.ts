@@ -71,7 +71,7 @@ const resolve = ({ flags = '', env = {}, files = {}, ownFlags }: World = {}) =>
       ...flags.split(' ').filter(Boolean),
     ],
     env: { HOME: '/home/me', ...env },
-    cwd: '/work',
+    cwd: '/place',
     readText: (path) => files[path],
     resolve: async (name, cwd) => known[name] ?? resolvePlugin(name, cwd),
     ...(ownFlags && { ownFlags }),
@@ -107,7 +107,7 @@ describe('without anything said', () => {
     expect((await resolve({ env: { XDG_DATA_HOME: '/data' } })).core.dataDir).toBe('/data/aurex')
     expect((await resolve({ env: { XDG_DATA_HOME: 'relative' } })).core.dataDir).toBe('/home/me/.local/share/aurex')
     expect(await thrownBy(resolve({ env: { HOME: '' } }))).toMatchObject({ code: 'no-data-dir', exit: 78 })
-    expect((await resolve({ env: { HOME: '' }, flags: '--data-dir d' })).core.dataDir).toBe('/work/d')
+    expect((await resolve({ env: { HOME: '' }, flags: '--data-dir d' })).core.dataDir).toBe('/place/d')
   })
 })
 
@@ -279,11 +279,11 @@ describe('the file', () => {
       logFile: '/var/log/x',
     })
     const { core } = await resolve({ files, flags: '--data-dir d', env: { AUREX_KEY: 'k' } })
-    expect(core).toMatchObject({ dataDir: '/work/d', keyPath: '/work/k' })
+    expect(core).toMatchObject({ dataDir: '/place/d', keyPath: '/place/k' })
   })
 
   test('is named by a variable as well, and lists may be text', async () => {
-    const files = { '/work/x.toml': 'plugins = "instant, sqlite"\npeers = ["a:1"]\n[tcp]\nport = 4' }
+    const files = { '/place/x.toml': 'plugins = "instant, sqlite"\npeers = ["a:1"]\n[tcp]\nport = 4' }
     const { plugins, core, unused } = await resolve({ env: { AUREX_CONFIG: 'x.toml' }, files })
     expect(plugins.map(({ plugin }) => plugin.name)).toEqual(['instant', 'sqlite'])
     expect(core.peers).toEqual(['a:1'])
@@ -322,28 +322,28 @@ describe('the file', () => {
     expect(await thrownBy(resolve({ flags: '--config no.toml' }))).toMatchObject({
       code: 'no-such-file',
       exit: 78,
-      message: expect.stringContaining('there is no config file /work/no.toml'),
+      message: expect.stringContaining('there is no config file /place/no.toml'),
     })
   })
 
   test('that is no text, a directory, or nobody may read is named', async () => {
     const message = async (readText: ConfigInput['readText']) => {
-      const promise = resolveConfig({ argv: ['--config', 'x'], env: { HOME: '/h' }, cwd: '/work', readText })
+      const promise = resolveConfig({ argv: ['--config', 'x'], env: { HOME: '/h' }, cwd: '/place', readText })
       expect(await thrownBy(promise)).toMatchObject({ code: 'unreadable-file', exit: 78 })
       return (await thrownBy(promise)).message
     }
     const fails = (code: string) => () => {
       throw Object.assign(new Error(`${code}: the system's words`), { code })
     }
-    expect(await message(fails('EISDIR'))).toBe('/work/x: this is a directory; name a file in it')
-    expect(await message(fails('EACCES'))).toBe("/work/x: it cannot be read: EACCES: the system's words")
-    expect(await message(() => 'a\0b')).toBe('/work/x: expected text in UTF-8, got other bytes')
+    expect(await message(fails('EISDIR'))).toBe('/place/x: this is a directory; name a file in it')
+    expect(await message(fails('EACCES'))).toBe("/place/x: it cannot be read: EACCES: the system's words")
+    expect(await message(() => 'a\0b')).toBe('/place/x: expected text in UTF-8, got other bytes')
   })
 })
 
 describe('the genesis', () => {
   const genesis = (more = '', pow = 'difficulty = 2') => ({
-    '/work/g.toml': `name = "x"\ntimestamp = "2026-11-21T00:00:00.000Z"\nconsensus = "pow"\ngateways = "any"\n${more}\n[pow]\n${pow}`,
+    '/place/g.toml': `name = "x"\ntimestamp = "2026-11-21T00:00:00.000Z"\nconsensus = "pow"\ngateways = "any"\n${more}\n[pow]\n${pow}`,
   })
   const flags = '--genesis g.toml'
 
@@ -351,12 +351,12 @@ describe('the genesis', () => {
     const resolved = await resolve({ flags, files: genesis() })
     expect(resolved.genesis).toMatchObject({ name: 'x', parameters: { difficulty: 2 } })
     expect(resolved.plugins[0]!.parameters).toEqual({ difficulty: 2 })
-    expect(row(resolved, 'pow.difficulty')).toBe('2 (genesis /work/g.toml)')
+    expect(row(resolved, 'pow.difficulty')).toBe('2 (genesis /place/g.toml)')
   })
 
   test.each(['--difficulty 2', '--pow.difficulty=2.0'])('may be repeated: %s', async (same) => {
     const resolved = await resolve({ flags: `${flags} ${same}`, files: genesis() })
-    expect(row(resolved, 'pow.difficulty')).toBe('2 (genesis /work/g.toml)')
+    expect(row(resolved, 'pow.difficulty')).toBe('2 (genesis /place/g.toml)')
     const env = { AUREX_POW_DIFFICULTY: '2' }
     expect((await resolve({ flags, env, files: genesis() })).genesis).toMatchObject({ name: 'x' })
   })
@@ -371,8 +371,8 @@ describe('the genesis', () => {
     }
     const files = {
       ...genesis(),
-      '/work/d.toml': genesis()['/work/g.toml'].replace('"2026-11-21T00:00:00.000Z"', '2026-11-21T01:00:00+01:00'),
-      '/work/g.json': JSON.stringify(json),
+      '/place/d.toml': genesis()['/place/g.toml'].replace('"2026-11-21T00:00:00.000Z"', '2026-11-21T01:00:00+01:00'),
+      '/place/g.json': JSON.stringify(json),
     }
     const ids = ['g.toml', 'd.toml', 'g.json'].map(
       async (name) => (await resolve({ flags: `--genesis ${name}`, files })).genesis!.rules.chainId,
@@ -393,7 +393,7 @@ describe('the genesis', () => {
       { env: { AUREX_POW_DIFFICULTY: '3' }, files: genesis() },
       'genesis-fixes-it',
       78,
-      'the genesis /work/g.toml says 2, which decides it; got 3; leave it out',
+      'the genesis /place/g.toml says 2, which decides it; got 3; leave it out',
     ],
     [
       'a flag for what it leaves out',
@@ -431,8 +431,8 @@ describe('the genesis', () => {
       'pow.dificulty: there is no such key; did you mean difficulty?',
     ],
     ['an unknown key', { files: genesis('colour = "red"') }, 'bad-genesis', 78, 'colour'],
-    ['bad TOML', { files: genesis('x = = 1') }, 'bad-toml', 78, '/work/g.toml:5:5'],
-    ['no file', {}, 'no-such-file', 78, '/work/g.toml'],
+    ['bad TOML', { files: genesis('x = = 1') }, 'bad-toml', 78, '/place/g.toml:5:5'],
+    ['no file', {}, 'no-such-file', 78, '/place/g.toml'],
   ])('does not go with %s', async (_what, world, code, exit, part) => {
     const promise = resolve({ ...world, flags: `${flags} ${world.flags ?? ''}` })
     expect(await thrownBy(promise)).toMatchObject({ code, exit })
