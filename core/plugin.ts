@@ -222,6 +222,8 @@ export interface Chain {
   transaction(hash: Hash): RecordedTransaction | undefined
   status(hash: Hash): TransactionStatus
   pendingCount(): number
+  /** When this node makes a block of what is pending, or what it waits for. */
+  due(): Due
   /**
    * Checks a transaction and keeps it until it is recorded. Resolves when it is durable. Refusals: those of
    * `readTransaction`, `bad-signature`, `mempool-full`, `sender-quota`, `storage-unavailable`. One that is known

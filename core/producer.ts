@@ -74,12 +74,10 @@ export class Producer {
     if (!this.#running || this.#attempt !== undefined) return
     this.#timer?.cancel()
     this.#timer = undefined
-    const { chain, consensus, runtime } = this.#parts
-    const ancestry = chain.ancestors.of(chain.head().header)
-    const now = runtime.clock.now()
-    const due = consensus.due(ancestry, chain.pendingCount(), now)
+    const { chain, runtime } = this.#parts
+    const due = chain.due()
     if (!('when' in due)) return
-    const wait = Math.max(due.when - now, this.#headAt + pauseMilliseconds - runtime.clock.monotonic())
+    const wait = Math.max(due.when - runtime.clock.now(), this.#headAt + pauseMilliseconds - runtime.clock.monotonic())
     if (wait > 0) this.#lookAfter(wait)
     else this.#ended = this.#produce()
   }

@@ -7,6 +7,7 @@ import type {
   Chain as ChainSlot,
   Change,
   Consensus,
+  Due,
   RecordedTransaction,
   Storage,
   StoredHeader,
@@ -99,6 +100,11 @@ export class Chain implements ChainSlot {
 
   pendingCount(): number {
     return this.mempool.size
+  }
+
+  due(): Due {
+    const { consensus, runtime } = this.#parts
+    return consensus.due(this.ancestors.of(this.head().header), this.mempool.size, runtime.clock.now())
   }
 
   status(hash: Hash): TransactionStatus {

@@ -104,9 +104,11 @@ function nodeList(parts: InboxParts): JsonObject {
 }
 
 function whatBecameOf(chain: Chain, { status, hash }: Admission): string {
-  if (status === 'admitted') return 'Mining started'
   const now = chain.status(hash)
-  return now.status === 'included' ? `already in block ${now.blockIndex}` : 'already pending'
+  if (status !== 'admitted') return now.status === 'included' ? `already in block ${now.blockIndex}` : 'already pending'
+  const due = chain.due()
+  if ('when' in due || now.status === 'included') return 'Mining started'
+  return `Kept until a block records it; this node waits for ${due.waitsFor}`
 }
 
 function transactionStatus(chain: Chain, hash: string): JsonObject {

@@ -3,7 +3,7 @@ import { sha256Hex, type Hash } from '../../../core/chain/canonical.ts'
 import { developmentGenesis } from '../../../core/chain/genesis.ts'
 import { isObject, type JsonObject } from '../../../core/chain/json.ts'
 import { accepted, decline, found, refuse, type Result, type Verdict } from '../../../core/errors.ts'
-import type { Admission, Chain, StoredHeader, TransactionStatus } from '../../../core/plugin.ts'
+import type { Admission, Chain, Due, StoredHeader, TransactionStatus } from '../../../core/plugin.ts'
 
 /** A chain that answers what its caller asks for in `data`: `refuse`, `decline`, `throw`, `hold`. */
 export class FakeChain implements Chain {
@@ -42,6 +42,13 @@ export class FakeChain implements Chain {
 
   pendingCount(): number {
     return this.submitted.length
+  }
+
+  /** What `due` says that this node waits for; undefined: it mines at once. */
+  waitsFor: string | undefined
+
+  due(): Due {
+    return this.waitsFor === undefined ? { when: 0 } : { waitsFor: this.waitsFor }
   }
 
   async submitTransaction(value: unknown): Promise<Result<Admission>> {

@@ -146,6 +146,16 @@ describe('answers', () => {
     expect(chain.submitted[0]).toMatchObject({ sender: 'alice', signature: 'x', nonce: 3 })
   })
 
+  test('NEW_TRANSACTION to a node that makes no block: it says what it waits for', async () => {
+    const { chain, sent, say } = withChain()
+    chain.waitsFor = 'a block from others'
+    say(transaction({ n: 1 }))
+    await turn()
+    expect(sent).toMatchObject([
+      { type: 'MINING_STARTED', message: 'Kept until a block records it; this node waits for a block from others' },
+    ])
+  })
+
   test('new_block: silence for a good one, a code for another, the close for a provably bad one', async () => {
     const { chain, sent, told, say } = withChain()
     say({ type: 'new_block', node_id: 'x', data: { good: true } })
