@@ -128,6 +128,14 @@ for below, block in zip(blocks, blocks[1:]):
     zeros = int(block["difficulty"])
     assert block["current_hash"].startswith("0" * zeros), dict(block)
 
+# The table of nodes starts with this one; the nonce ranges that were handed out are on record.
+(node,) = rows.execute("SELECT * FROM nodes").fetchall()
+assert (node["node_id"], node["host"], node["port"], node["status"]) == (pong["node_id"], "127.0.0.1", port, "active")
+ranges = rows.execute("SELECT * FROM mining_pool WHERE completed = 1 AND solution_nonce IS NOT NULL").fetchall()
+assert {block["nonce"] for block in blocks[1:]} <= {found["solution_nonce"] for found in ranges}
+listed = ask({"type": "node_discovery"}, "newline")
+assert listed == {"type": "node_list", "nodes": [{"node_id": pong["node_id"], "host": "127.0.0.1", "port": port}]}, listed
+
 # A block over the wire: hash, key and signature recomputed from the protocol's text alone.
 answer = ask({"type": "block_request", "hash": blocks[-1]["current_hash"], "request_id": 1}, "newline")
 block = answer["blocks"][0]
