@@ -1,10 +1,10 @@
 import { AurexError } from '../errors.ts'
 import type { Consensus, Storage, StoredHeader } from '../plugin.ts'
-import { Ancestors, medianTimePast } from './ancestry.ts'
+import { Ancestors } from './ancestry.ts'
 import { readBody, readHeader, sealedHeaderOf, verifyBlockSignature } from './block.ts'
 import { canonicalJson } from './canonical.ts'
 import type { Genesis } from './genesis.ts'
-import { parseTimestamp } from './timestamp.ts'
+import { checkSuccession } from './succession.ts'
 import { readTransaction, transactionHash, verifyTransaction, type ReadTransaction } from './transaction.ts'
 
 export interface AuditParts {
@@ -73,13 +73,8 @@ function* auditBlock(
   const header = readHeader(block, genesis.rules)
   if (!header.ok) return { row, what: header.detail }
   if (block.index !== index) return { row, what: `says index ${block.index}` }
-  if (block.prev_hash !== below.header.current_hash)
-    return { row, what: 'prev_hash is not the hash of the block below' }
-  const ancestry = ancestors.of(below.header)
-  if (parseTimestamp(block.timestamp)! <= medianTimePast(ancestry))
-    return { row, what: 'timestamp is before the median' }
-  const seal = consensus.verify(block, ancestry)
-  if (!seal.ok) return { row, what: `${seal.code}: ${seal.detail}` }
+  const rules = checkSuccession(block, ancestors.of(below.header), consensus)
+  if (!rules.ok) return { row, what: `${rules.code}: ${rules.detail}` }
   if (stored.totalWork !== below.totalWork + consensus.weight(block)) return { row, what: 'total work is not the sum' }
   const body = readBody(header.value, genesis.rules)
   if (!body.ok) return { row, what: body.detail }

@@ -15,15 +15,16 @@ import type {
 } from '../plugin.ts'
 import type { Runtime } from '../runtime.ts'
 import { AdmissionDesk } from './admission.ts'
-import { Ancestors, medianTimePast } from './ancestry.ts'
+import { Ancestors } from './ancestry.ts'
 import { readBody, readHeader, sealedHeaderOf, type Block, type ReadBlock, type SealedHeader } from './block.ts'
 import { Branches, type Branch } from './branch.ts'
-import { zeroHash, type Hash } from './canonical.ts'
+import type { Hash } from './canonical.ts'
 import { DiskWatch } from './diskwatch.ts'
 import { isBetter } from './forkchoice.ts'
 import type { Genesis } from './genesis.ts'
 import { Mempool, type PoolEntry } from './mempool.ts'
 import { Orphans } from './orphans.ts'
+import { checkSuccession } from './succession.ts'
 import { parseTimestamp } from './timestamp.ts'
 import { badSignature, readTransaction, type ReadTransaction } from './transaction.ts'
 import { Verifier } from './verifier.ts'
@@ -237,27 +238,16 @@ export class Chain implements ChainSlot {
   /** What a header must be after this parent, before anybody looks at the body. */
   #checkHeader(header: SealedHeader, branch: Branch): Verdict {
     const { consensus, runtime } = this.#parts
-    const { parent } = branch
-    if (header.index !== parent.header.index + 1) {
-      return refuse('bad-index', `index: expected ${parent.header.index + 1}, got ${header.index}`)
-    }
-    // No application is loaded: there is no state to commit to.
-    if (header.state_root !== zeroHash) return refuse('bad-state-root', 'state_root: expected 64 zeros')
-    if (header.finality !== undefined) return refuse('bad-finality', 'finality: this chain has no such certificates')
-    const ancestry = this.ancestors.of(parent.header)
-    const time = parseTimestamp(header.timestamp)!
-    if (time <= medianTimePast(ancestry)) {
-      return refuse('bad-timestamp', 'timestamp: expected later than the median of the last 11 blocks')
-    }
+    const rules = checkSuccession(header, this.ancestors.of(branch.parent.header), consensus)
+    if (!rules.ok) return rules
     // Clocks differ: a block from the future may be good in a while, so nobody is to blame.
-    if (time > runtime.clock.now() + consensus.futureMillisecondsMax) {
+    if (parseTimestamp(header.timestamp)! > runtime.clock.now() + consensus.futureMillisecondsMax) {
       return decline(
         'timestamp-ahead',
         `timestamp: more than ${consensus.futureMillisecondsMax / 1000} s ahead of this clock`,
       )
     }
-    const seal = consensus.verify(header, ancestry)
-    return seal.ok ? this.#checkDepth(header, branch) : seal
+    return this.#checkDepth(header, branch)
   }
 
   #checkDepth(header: SealedHeader, { fork }: Branch): Verdict {

@@ -84,6 +84,18 @@ const row = (resolved: Awaited<ReturnType<typeof resolve>>, key: string) => {
 }
 
 describe('without anything said', () => {
+  test('the development chain is the same for everybody with the same engine and parameters', async () => {
+    const chainOf = async (flags: string) => (await resolve({ flags })).genesis?.rules.chainId
+    const mine = await chainOf('')
+    expect(mine).toMatch(/^[0-9a-f]{64}$/)
+    expect(
+      await chainOf('--name other --port 13246 --data-dir elsewhere --peers 127.0.0.1:13245 --pow.mine=false'),
+    ).toBe(mine)
+    expect(await chainOf('--difficulty 4')).toBe(mine)
+    expect(await chainOf('--difficulty 3')).not.toBe(mine)
+    expect(await chainOf('--plugins instant,tcp,sqlite')).not.toBe(mine)
+  })
+
   test('a node mines on the development chain', async () => {
     const resolved = await resolve()
     expect(resolved.core).toEqual({

@@ -49,3 +49,25 @@ test('signatures of a large block are checked a few at a time', async () => {
   expect(steps.length).toBeGreaterThan([...auditOf(world, false)].length + 1)
   expect(new Set(steps)).toEqual(new Set([1]))
 })
+
+test.each([
+  ['a state_root that commits to nothing here', { state_root: 'f'.repeat(64) }, 'state_root'],
+  ['a finality certificate that no plugin made', { finality: { made: 'up' } }, 'finality'],
+  ['less work than the rules give', { work: 1 }, 'bad-work'],
+  ['a time before the median', { timestamp: '2020-01-01T00:00:00.000Z' }, 'timestamp'],
+])(
+  'a block that the chain would refuse is damage, sealed and signed as it may be: %s',
+  async (_what, header, names) => {
+    const world = await worldOf([])
+    const block = blockOn(world.genesis.block, { header })
+    expect(await world.chain.submitBlock(block)).toMatchObject({ ok: false })
+    const totalWork = BigInt(block.work)
+    const applied = [{ block, hashes: [], receivedAt: [], totalWork }]
+    world.storage.commit({ undone: [], applied, returned: [], writtenAt: 0 })
+    const audit = auditOf(world, true)
+    let step = audit.next()
+    while (step.done !== true) step = audit.next()
+    expect(step.value).toMatchObject({ row: 'blocks, "index" 1' })
+    expect(step.value?.what).toContain(names)
+  },
+)
