@@ -10,7 +10,9 @@ import {
   statSync,
   unlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs'
+import { lookup } from 'node:dns/promises'
 import { dirname } from 'node:path'
 import { keyObjectOf } from './chain/signature.ts'
 import { AurexError, exitCode, messageOf } from './errors.ts'
@@ -31,7 +33,8 @@ export function bunRuntime(options: BunOptions = {}): Runtime {
     clock,
     random: (length) => new Uint8Array(randomBytes(length)),
     listen: async (host, port, handlers) => listen(host, port, handlers, onFault),
-    connect: (host, port, handlers) => connect(host, port, handlers, onFault),
+    connect: (host, port, handlers, millisecondsMax) => connect(host, port, handlers, onFault, millisecondsMax),
+    resolve,
     files,
     verifyInBackground,
   }
@@ -182,7 +185,39 @@ function listenError(host: string, port: number, cause: unknown): AurexError {
   return new AurexError('listen-failed', message, options)
 }
 
-async function connect(host: string, port: number, handlers: SocketHandlers, onFault: OnFault): Promise<Socket> {
+async function connect(
+  host: string,
+  port: number,
+  handlers: SocketHandlers,
+  onFault: OnFault,
+  millisecondsMax: number | undefined,
+): Promise<Socket> {
+  const opening = open(host, port, handlers, onFault)
+  if (millisecondsMax === undefined) return await opening
+  const { promise: tooSlow, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => {
+    // Bun cannot give an attempt up: if it succeeds after all, nobody wants it any more.
+    void opening.then((socket) => socket.destroy()).catch(() => {})
+    const message = `cannot connect to ${host} port ${port}: no answer within ${millisecondsMax} ms; is it behind a firewall?`
+    reject(new AurexError('connect-slow', message, { exit: exitCode.unavailable }))
+  }, millisecondsMax)
+  try {
+    return await Promise.race([opening, tooSlow])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function resolve(host: string): Promise<readonly string[]> {
+  try {
+    return (await lookup(host, { all: true })).map(({ address }) => address)
+  } catch (cause) {
+    const message = `the name ${host} has no address: ${messageOf(cause)}; check its spelling`
+    throw new AurexError('name-unknown', message, { cause, exit: exitCode.unavailable })
+  }
+}
+
+async function open(host: string, port: number, handlers: SocketHandlers, onFault: OnFault): Promise<Socket> {
   try {
     const raw = await Bun.connect<BunSocket>({
       hostname: host,
@@ -223,6 +258,19 @@ const files: Files = {
     }
     syncDirectory(dirname(path))
   },
+  appendText(path, text, mode) {
+    const isNew = statSync(path, { throwIfNoEntry: false }) === undefined
+    const file = openSync(path, 'a', mode)
+    try {
+      if (isNew) fchmodSync(file, mode)
+      writeSync(file, text)
+      fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
+    if (isNew) syncDirectory(dirname(path))
+  },
+  size: (path) => statSync(path, { throwIfNoEntry: false })?.size,
   makeDirectory: (path) => void mkdirSync(path, { recursive: true, mode: 0o700 }),
   mode: (path) => statSync(path).mode & 0o777,
 }

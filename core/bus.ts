@@ -41,6 +41,10 @@ const coreOwnersTable: Record<OwnerOf<keyof CoreEvents>, true> = {
   tx: true,
   block: true,
   head: true,
+  peer: true,
+  sync: true,
+  clock: true,
+  reorganisation: true,
   storage: true,
   listener: true,
 }

@@ -22,18 +22,20 @@ export interface ChainParts {
 /** What core adds to the plugins of a node that has a ledger and an engine: the slot `chain`. */
 export interface ChainHost {
   readonly entry: PluginEntry
-  /** Undefined until it is set up. */
+  /** Undefined until they are set up. */
+  chain(): Chain | undefined
   producer(): Producer | undefined
 }
 
 export function chainHost(parts: ChainParts): ChainHost {
   let producer: Producer | undefined
+  let chain: Chain | undefined
   const setup = async (context: Context<'storage' | 'consensus'>): Promise<Chain> => {
     const { genesis, runtime, limits, log, identity } = context
     const { storage, consensus } = context.use
     if (genesis === undefined) throw new Error('a chain without a genesis: the loader must not have got here')
     storage.begin(genesis, genesis.block, runtime.clock.now())
-    const chain = new Chain({
+    const made = new Chain({
       genesis,
       consensus,
       storage,
@@ -43,15 +45,15 @@ export function chainHost(parts: ChainParts): ChainHost {
       emit: (event, fact) => parts.bus.emit(event, fact),
       changed: (what) => producer?.changed(what),
     })
-    context.defer(() => chain.close())
+    context.defer(() => made.close())
     const audit = auditTwice({ storage, genesis, consensus })
     const step = runFor(audit, auditAtStartMilliseconds, context)
     if (step.done === true) refuseDamage(step.value, storage.location)
     else auditBeside(audit, context, parts.damaged)
-    await chain.restorePending()
-    producer = new Producer({ chain, consensus, identity, runtime, log })
+    await made.restorePending()
+    producer = new Producer({ chain: made, consensus, identity, runtime, log })
     context.defer(() => producer?.stop())
-    return chain
+    return (chain = made)
   }
   const plugin = {
     name: 'chain',
@@ -61,7 +63,7 @@ export function chainHost(parts: ChainParts): ChainHost {
     config: v.strictObject({}),
     setup,
   }
-  return { entry: { plugin, config: {}, parameters: undefined }, producer: () => producer }
+  return { entry: { plugin, config: {}, parameters: undefined }, chain: () => chain, producer: () => producer }
 }
 
 type Audit = ReturnType<typeof auditLedger>

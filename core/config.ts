@@ -38,6 +38,9 @@ export interface CoreConfig {
   readonly port: number
   /** `host:port` each. */
   readonly peers: readonly string[]
+  readonly allowPeers: readonly string[]
+  readonly dialNetworks: readonly string[]
+  readonly advertise: string | undefined
   readonly logLevel: LogLevel
   readonly logFile: string | undefined
 }
@@ -261,6 +264,9 @@ function coreConfig(
     keyPath: pathOf('key'),
     port: core.port,
     peers: core.peers,
+    allowPeers: core.allow_peers,
+    dialNetworks: core.dial_networks,
+    advertise: core.advertise,
     logLevel: core.log_level,
     logFile: pathOf('log_file'),
   }

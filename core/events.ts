@@ -1,6 +1,7 @@
 // Every fact that core tells, in the past tense, after it became true. Nothing depends on being heard: a listener may
 // be detached, and what must not be lost is written with the block.
 import type { SealedHeader } from './chain/block.ts'
+import type { NodeId } from './chain/keys.ts'
 import type { Hash } from './chain/canonical.ts'
 import type { Transaction } from './chain/transaction.ts'
 
@@ -18,6 +19,25 @@ export interface CoreEvents {
     readonly undone: readonly Hash[]
     readonly applied: readonly Hash[]
   }
+  'peer:joined': { readonly nodeId: NodeId; readonly host: string; readonly outbound: boolean; readonly height: number }
+  'peer:left': { readonly nodeId: NodeId; readonly reason: string }
+  /** A handshake failed, here or on the other side. `nodeId` is what was claimed, where it was. */
+  'peer:refused': { readonly nodeId: NodeId | undefined; readonly host: string; readonly code: string }
+  'peer:banned': { readonly target: string; readonly reason: string; readonly until: number }
+  'sync:started': { readonly height: number; readonly target: number }
+  'sync:progressed': {
+    readonly height: number
+    readonly target: number
+    readonly blocksPerSecond: number
+    /** undefined until there is a rate. */
+    readonly secondsLeft: number | undefined
+  }
+  /** The recorded chain is as far as the peers' are, or nobody is left to ask. */
+  'sync:ended': { readonly height: number; readonly blocks: number; readonly milliseconds: number }
+  /** This clock differs from the median of the peers' by more than they can all be wrong. */
+  'clock:differs': { readonly milliseconds: number; readonly peers: number }
+  /** A heavier branch was refused since it would undo more than this node allows: somebody has to look. */
+  'reorganisation:refused': { readonly block: Hash; readonly depth: number; readonly depthMax: number }
   'storage:failed': { readonly code: string; readonly detail: string }
   'storage:recovered': { readonly downMilliseconds: number }
   'listener:detached': { readonly owner: string; readonly event: string; readonly reason: string }

@@ -8,7 +8,9 @@ import { openKeyFile, openOrCreate, type OpenedKey } from './keyfile.ts'
 import type { Limits } from './limits.ts'
 import { setUpPlugins, type PluginEntry, type SetUp } from './load.ts'
 import type { Log, OpenLog } from './log.ts'
-import { createInbox } from './network/inbox.ts'
+import type { HostPort } from './network/hostport.ts'
+import type { NetworkSettings } from './network/module.ts'
+import { createNetwork } from './network/network.ts'
 import type { NodeFacts } from './plugin.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -20,6 +22,7 @@ export interface NodeOptions {
   /** undefined on a node without a chain. */
   readonly genesis: Genesis | undefined
   readonly plugins: readonly PluginEntry[]
+  readonly network: NetworkSettings
   readonly runtime: Runtime
   readonly log: OpenLog
   /** The node found that it must not go on (its ledger is damaged). Whoever runs it stops it and says why. */
@@ -29,7 +32,7 @@ export interface NodeOptions {
 export interface RunningNode {
   readonly identity: KeyPair
   /** Where it listens; undefined where it does not. */
-  readonly address: { readonly host: string; readonly port: number } | undefined
+  readonly address: HostPort | undefined
   /** Where the ledger is; undefined without one. */
   readonly ledger: string | undefined
   readonly head: { readonly height: number; readonly pending: number } | undefined
@@ -59,15 +62,34 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     limits,
     logFor: (name) => options.log.log(name),
   })
-  try {
-    await openTransports(up, options, identity)
-  } catch (error) {
+  const network = createNetwork({
+    chain: host.chain(),
+    storage: up.slots.storage,
+    genesis,
+    identity,
+    node,
+    runtime,
+    limits,
+    log: options.log.log('network'),
+    settings: options.network,
+    transports: up.slots.transport,
+    emit: (event, fact) => bus.emit(event, fact),
+    publicAddress: () => options.network.advertise ?? addressOf(up),
+  })
+  const stop = async (): Promise<void> => {
+    await network.stop()
     await up.dispose()
+  }
+  try {
+    for (const transport of up.slots.transport) await transport.open(network.inbox)
+  } catch (error) {
+    await stop()
     throw error
   }
   const address = addressOf(up)
   registerSelf(up, address, identity, options)
   host.producer()?.start()
+  network.start()
   bus.emit('node:started', { port: address?.port })
   return {
     identity,
@@ -76,7 +98,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     head: up.slots.chain && { height: up.slots.chain.head().header.index, pending: up.slots.chain.pendingCount() },
     stop: async (reason) => {
       bus.emit('node:stopping', { reason })
-      await up.dispose()
+      await stop()
     },
   }
 }
@@ -103,21 +125,6 @@ function inOrder(plugins: readonly PluginEntry[], chain: PluginEntry): PluginEnt
   return [...others, ...(hasEngine ? [chain] : []), ...transports]
 }
 
-async function openTransports({ slots }: SetUp, options: NodeOptions, identity: KeyPair): Promise<void> {
-  const inbox = createInbox({
-    chain: slots.chain,
-    storage: slots.storage,
-    genesis: options.genesis,
-    identity,
-    node: options.node,
-    runtime: options.runtime,
-    limits: options.limits,
-    log: options.log.log('network'),
-    publicAddress: () => addressOf({ slots }),
-  })
-  for (const transport of slots.transport) await transport.open(inbox)
-}
-
 /** The table `nodes` starts with this node, as people who look there expect. */
 function registerSelf(
   { slots }: SetUp,
@@ -135,6 +142,6 @@ function registerSelf(
   }
 }
 
-function addressOf({ slots }: Pick<SetUp, 'slots'>): { readonly host: string; readonly port: number } | undefined {
+function addressOf({ slots }: Pick<SetUp, 'slots'>): HostPort | undefined {
   return slots.transport.map((transport) => transport.address()).find((address) => address !== undefined)
 }

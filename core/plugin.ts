@@ -151,6 +151,7 @@ export interface Storage {
   /** In the order in which they were kept. */
   pending(): Iterable<PendingTransaction>
   saveNode(node: NodeRecord): void
+  dropNode(nodeId: NodeId): void
   nodes(): readonly NodeRecord[]
   /**
    * Records that a range was handed out; returns its id. Only the newest 10,000 are kept. Ranges alone need not be
@@ -170,6 +171,10 @@ export interface Connection {
   readonly id: string
   readonly remoteHost: string
   readonly remotePort: number
+  /** Whether this node opened it. */
+  readonly outbound: boolean
+  /** It is a peer's from now on: the limits of peers hold for its messages, and no longer those of clients. */
+  promote(): void
   /** Queues one message; a reader that never reads is dropped when its queue is full. */
   send(message: JsonObject): void
   /** Sends what is queued, then closes. The reason is for the log: a coded `ERROR` was sent before where one is due. */
@@ -198,8 +203,14 @@ export interface Inbox {
 export interface Transport {
   /** Starts to carry messages. Called once, when every plugin is set up. */
   open(inbox: Inbox): Promise<void>
-  /** Where others can reach this node; undefined while it does not listen. */
+  /** Where it listens; undefined while it does not. */
   address(): { readonly host: string; readonly port: number } | undefined
+  /**
+   * Opens a connection to another node; `host` is an IP address. `accept` is called once, as soon as it is open, and says
+   * who hears of it. Rejects with `AurexError` `connect-failed` or `connect-slow`. A transport that serves clients only
+   * has no such method.
+   */
+  dial?(host: string, port: number, accept: (connection: Connection) => ConnectionHandlers): Promise<void>
 }
 
 // ---- chain (core's own slot) -----------------------------------------------------------------------------------

@@ -61,6 +61,10 @@ export interface Files {
   readText(path: string): string | undefined
   /** Creates a file that must not exist yet. `mode` as in chmod. Throws `EEXIST` otherwise. */
   createText(path: string, text: string, mode: number): void
+  /** Adds to the end of a file, which is made if there is none; durable on return. One call is one write. */
+  appendText(path: string, text: string, mode: number): void
+  /** Bytes; undefined when there is no such file. */
+  size(path: string): number | undefined
   makeDirectory(path: string): void
   /** Permission bits of an existing file. */
   mode(path: string): number
@@ -80,7 +84,10 @@ export interface Runtime {
   random(length: number): Uint8Array
   /** Throws `AurexError` `address-in-use` or `listen-failed`. */
   listen(host: string, port: number, handlers: SocketHandlers): Promise<Listener>
-  connect(host: string, port: number, handlers: SocketHandlers): Promise<Socket>
+  /** Rejects with `AurexError` `connect-failed`, or `connect-slow` after so many milliseconds. */
+  connect(host: string, port: number, handlers: SocketHandlers, millisecondsMax?: number): Promise<Socket>
+  /** IP addresses of a name, at least one; an IP address is its own. Rejects with `AurexError` `name-unknown`. */
+  resolve(host: string): Promise<readonly string[]>
   readonly files: Files
   /** One Ed25519 check off the main thread. A yes is final; a no is to be confirmed by the rule (chain/signature.ts). */
   verifyInBackground(check: SignatureCheck): Promise<boolean>

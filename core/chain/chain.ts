@@ -26,7 +26,8 @@ import { Mempool, type PoolEntry } from './mempool.ts'
 import { Orphans } from './orphans.ts'
 import { checkSuccession } from './succession.ts'
 import { parseTimestamp } from './timestamp.ts'
-import { badSignature, readTransaction, type ReadTransaction } from './transaction.ts'
+import type { HeaderTrail } from './trail.ts'
+import { badSignature, readTransaction, type ReadTransaction, type Transaction } from './transaction.ts'
 import { Verifier } from './verifier.ts'
 
 export interface ChainParts {
@@ -42,6 +43,31 @@ export interface ChainParts {
 }
 
 type ReadHeader = Omit<ReadBlock, 'transactions' | 'bytes'>
+
+/** Whoever must know at once and without fail; called by the writer, so it only takes note and works later. */
+export interface ChainWatcher {
+  /** These transactions were admitted just now. */
+  admitted?(entries: readonly PoolEntry[]): void
+  /** The head moved. `from`: the connection that the block came by, or `local`. */
+  moved?(moved: HeadMove): void
+}
+
+export interface HeadMove {
+  readonly head: SealedHeader
+  /** Newest first. */
+  readonly undone: readonly Hash[]
+  /** Oldest first. */
+  readonly applied: readonly Hash[]
+  readonly from: string
+}
+
+/** What became of a row of blocks that stand on each other. */
+export interface BranchResult {
+  /** Of the first block that was not taken; accepted when all were, or are here already. */
+  readonly verdict: Verdict
+  /** How many of them are here now, from the first on. */
+  readonly taken: number
+}
 
 /**
  * The single writer. Whatever is slow about a block or a transaction (signatures, proof of work) is done beside it;
@@ -59,6 +85,7 @@ export class Chain implements ChainSlot {
   readonly #desk: AdmissionDesk
   /** Orphans that found their parent and are on their way in. */
   readonly #adoptions = new Set<Promise<void>>()
+  readonly #watchers: ChainWatcher[] = []
   #closed = false
 
   constructor(parts: ChainParts) {
@@ -93,6 +120,44 @@ export class Chain implements ChainSlot {
 
   block(hash: Hash): Block | undefined {
     return this.#parts.storage.block(hash)
+  }
+
+  /** Of a recorded block or of one beside. */
+  header(hash: Hash): StoredHeader | undefined {
+    return this.#parts.storage.header(hash)
+  }
+
+  pending(hash: Hash): Transaction | undefined {
+    return this.mempool.get(hash)?.read.transaction
+  }
+
+  /** In order of arrival. */
+  pendingHashes(): Hash[] {
+    return [...this.mempool.entries()].map(({ read }) => read.hash)
+  }
+
+  /** Until the chain is closed. */
+  watch(watcher: ChainWatcher): void {
+    this.#watchers.push(watcher)
+  }
+
+  /** An empty trail on a block; undefined where there is no such block. */
+  trail(base: Hash): HeaderTrail | undefined {
+    throw new Error(`to be built: ${base}`)
+  }
+
+  /**
+   * Takes blocks that stand on each other, oldest first, the first on a block that is here. Their signatures are checked
+   * together, and those that become the recorded chain are written in one step. Refusals as of `submitBlock`.
+   */
+  async submitBranch(values: readonly unknown[], from = 'local'): Promise<BranchResult> {
+    let taken = 0
+    for (const value of values) {
+      const verdict = await this.submitBlock(value, from)
+      if (!verdict.ok && verdict.code !== 'known') return { verdict, taken }
+      taken++
+    }
+    return { verdict: accepted, taken }
   }
 
   transaction(hash: Hash): RecordedTransaction | undefined {
@@ -191,7 +256,9 @@ export class Chain implements ChainSlot {
       const { hash, transaction } = read
       this.#parts.emit('tx:admitted', { hash, transaction, pending: this.mempool.size })
     }
-    if (entries.length > 0) this.#parts.changed('transactions')
+    if (entries.length === 0) return
+    for (const watcher of this.#watchers) watcher.admitted?.(entries)
+    this.#parts.changed('transactions')
   }
 
   // ---- blocks ----
@@ -232,7 +299,7 @@ export class Chain implements ChainSlot {
     if (!read.ok) return read
     const bad = await this.#firstBadSignature(read.value.transactions)
     if (bad !== undefined) return refuse('bad-signature', `transaction ${bad} of the block: ${badSignature.detail}`)
-    return this.#write(read.value, started)
+    return this.#write(read.value, started, from)
   }
 
   /** What a header must be after this parent, before anybody looks at the body. */
@@ -286,7 +353,7 @@ export class Chain implements ChainSlot {
 
   // ---- the writer: nothing below awaits ----
 
-  #write(read: ReadBlock, started: number): Verdict {
+  #write(read: ReadBlock, started: number, from: string): Verdict {
     const { storage, consensus, runtime } = this.#parts
     const { block } = read
     if (storage.header(block.current_hash) !== undefined) return known
@@ -322,7 +389,7 @@ export class Chain implements ChainSlot {
       milliseconds,
     })
     this.#tell(block, change, milliseconds)
-    if (change !== undefined) this.#moved(change, block)
+    if (change !== undefined) this.#moved(change, block, from)
     this.#pruneSide()
     this.#adopt(block.current_hash)
     return accepted
@@ -340,17 +407,16 @@ export class Chain implements ChainSlot {
     })
   }
 
-  #moved(change: Change, head: Block): void {
+  #moved(change: Change, block: Block, from: string): void {
     for (const { hashes } of change.applied) for (const hash of hashes) this.mempool.remove(hash)
     for (const { transaction, receivedAt } of change.returned) {
       const read = readTransaction(transaction, this.genesis.rules)
       if (read.ok) this.mempool.add({ read: read.value, receivedAt })
     }
-    this.#parts.emit('head:moved', {
-      head: sealedHeaderOf(head),
-      undone: change.undone,
-      applied: change.applied.map(({ block }) => block.current_hash),
-    })
+    const head = sealedHeaderOf(block)
+    const applied = change.applied.map((one) => one.block.current_hash)
+    this.#parts.emit('head:moved', { head, undone: change.undone, applied })
+    for (const watcher of this.#watchers) watcher.moved?.({ head, undone: change.undone, applied, from })
     this.#parts.changed('head')
   }
 

@@ -1,6 +1,8 @@
-import { originText, resolveConfig, type ResolvedConfig } from '../config.ts'
+import { originText, resolveConfig, type CoreConfig, type ResolvedConfig } from '../config.ts'
 import { AurexError, exitCode, messageOf } from '../errors.ts'
 import { colorWanted, openLog, type Log } from '../log.ts'
+import { parseHostPort, type HostPort } from '../network/hostport.ts'
+import type { NetworkSettings } from '../network/module.ts'
 import { startNode, type RunningNode } from '../node.ts'
 import { version } from '../version.ts'
 import type { Command, Io } from './command.ts'
@@ -48,15 +50,12 @@ async function runNode(config: ResolvedConfig, io: Io): Promise<number> {
       limits,
       genesis,
       plugins,
+      network: networkSettings(core),
       runtime: io.runtime,
       log,
       failed,
     })
     io.outlive()
-    if (core.peers.length > 0) {
-      const warning = 'peers are not dialled: this version serves clients only, the network comes with a later one'
-      log.log('node').warn(warning, { peers: core.peers })
-    }
     const ready = readyFacts(config, node)
     io.out(config.own['json'] === true ? `${JSON.stringify(ready)}\n` : bannerText(ready, config, io))
     const reason = await Promise.race([failure, interrupted(io.signal)])
@@ -68,6 +67,21 @@ async function runNode(config: ResolvedConfig, io: Io): Promise<number> {
     return exitCode.ok
   } finally {
     await log.close()
+  }
+}
+
+function networkSettings({ peers, allowPeers, dialNetworks, advertise }: CoreConfig): NetworkSettings {
+  // The schema has let nothing else through.
+  const hostPort = (text: string): HostPort => {
+    const parsed = parseHostPort(text)
+    if (!parsed.ok) throw new Error(`${text}: ${parsed.detail}`)
+    return parsed.value
+  }
+  return {
+    peers: peers.map(hostPort),
+    allow: allowPeers,
+    dialNetworks,
+    advertise: advertise === undefined ? undefined : hostPort(advertise),
   }
 }
 

@@ -15,6 +15,7 @@ development chain.
   aurex node                                  answers on 127.0.0.1:13245
   aurex node --port 13246 --difficulty 3      another chain beside it
   aurex node --config config/pow.toml         what a file says; flags win
+  aurex node --peers 192.0.2.1:13245          joins those that it knows, too
   aurex node --genesis genesis.toml           a chain of your own: aurex genesis
   aurex node --plugins ./mine.ts,tcp,sqlite   an engine of your own
   aurex node --plugins instant,tcp,memory     blocks at once, nothing is kept

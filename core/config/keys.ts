@@ -59,10 +59,16 @@ export const coreSchema = v.strictObject({
     ),
     13_245,
   ),
-  peers: v.optional(
-    v.pipe(v.array(peer), v.description('other nodes, host:port; this version dials nobody')),
+  peers: v.optional(v.pipe(v.array(peer), v.description('nodes to connect to, host:port; they know others')), () => []),
+  allow_peers: v.optional(
+    v.pipe(v.array(text), v.description('node ids or addresses: nobody else may be a peer')),
     () => [],
   ),
+  dial_networks: v.optional(
+    v.pipe(v.array(text), v.description('private ones that may be dialled: 10.0.0.0/8')),
+    () => [],
+  ),
+  advertise: v.optional(v.pipe(peer, v.description('host:port that others are to dial'))),
   log_level: v.optional(v.pipe(v.picklist(logLevels), v.description('debug, info, warning or error')), 'info'),
   log_file: v.optional(described('log there too, as JSON lines')),
 })

@@ -2,9 +2,9 @@ import type { Block } from '../chain/block.ts'
 import type { JsonObject } from '../chain/json.ts'
 import { formatTimestamp } from '../chain/timestamp.ts'
 import { accepted, decline, type Verdict } from '../errors.ts'
-import type { Admission, Chain, Connection } from '../plugin.ts'
-import type { InboxParts } from './inbox.ts'
-import type { Fields, RequestType } from './messages.ts'
+import type { Admission, Connection } from '../plugin.ts'
+import { requests, type Fields, type RequestType } from './messages.ts'
+import type { ModuleParts, NetworkChain, NetworkModule, Sender } from './module.ts'
 import type { Answer } from './session.ts'
 
 const nodesListedMax = 1_000
@@ -12,11 +12,7 @@ const responseBlocksMax = 100
 const responseBytesMax = 8 * 1024 * 1024
 
 type Answers = {
-  readonly [T in RequestType]: (
-    fields: Fields<T>,
-    message: JsonObject,
-    connection: Connection,
-  ) => Answer | Promise<Answer>
+  readonly [T in RequestType]: (fields: Fields<T>, message: JsonObject, sender: Sender) => Answer | Promise<Answer>
 }
 
 /**
@@ -24,27 +20,33 @@ type Answers = {
  * before it on the connection is done: a block that is taken is told by silence, so who sends one and then asks for the
  * height must be told the height with it.
  */
-export function answersOf(parts: InboxParts): Answers {
+export function answers(parts: ModuleParts): NetworkModule {
+  const table = answersOf(parts)
+  const types = Object.keys(requests) as RequestType[]
+  return { messages: Object.fromEntries(types.map((type) => [type, { schema: requests[type], handle: table[type] }])) }
+}
+
+function answersOf(parts: ModuleParts): Answers {
   const { chain } = parts
   const blocks = new BlockTurns()
   /** Most requests need a chain, and a gateway has none. */
   const withChain =
     <T extends RequestType>(
-      answer: (chain: Chain, fields: Fields<T>, message: JsonObject, connection: Connection) => ReturnType<Answers[T]>,
+      answer: (chain: NetworkChain, fields: Fields<T>, message: JsonObject, sender: Sender) => ReturnType<Answers[T]>,
     ) =>
-    (fields: Fields<T>, message: JsonObject, connection: Connection) =>
-      chain === undefined ? noChain : answer(chain, fields, message, connection)
+    (fields: Fields<T>, message: JsonObject, sender: Sender) =>
+      chain === undefined ? noChain : answer(chain, fields, message, sender)
   return {
     ping: () => ({ make: () => pong(parts) }),
     node_discovery: () => ({ make: () => nodeList(parts) }),
-    NEW_TRANSACTION: withChain<'NEW_TRANSACTION'>(async (its, _fields, message, connection) => {
+    NEW_TRANSACTION: withChain<'NEW_TRANSACTION'>(async (its, _fields, message, { connection }) => {
       const result = await its.submitTransaction(message, connection.id)
       if (!result.ok) return { refusal: result }
       const { hash } = result.value
       const said = whatBecameOf(its, result.value)
       return { message: { type: 'MINING_STARTED', miner: parts.identity.nodeId, message: said, tx_hash: hash } }
     }),
-    new_block: withChain<'new_block'>(async (its, { data }, _message, connection) => {
+    new_block: withChain<'new_block'>(async (its, { data }, _message, { connection }) => {
       const verdict = await blocks.take(connection, () => its.submitBlock(data, connection.id))
       // A block that is here already is what was wanted: blocks reach a node from many sides.
       if (verdict.ok || verdict.code === 'known') return undefined
@@ -86,14 +88,14 @@ class BlockTurns {
 
 const noChain: Answer = { refusal: decline('no-chain', 'this node keeps no chain; ask one that does') }
 
-function pong({ chain, identity, runtime }: InboxParts): JsonObject {
+function pong({ chain, identity, runtime }: ModuleParts): JsonObject {
   const timestamp = formatTimestamp(runtime.clock.now())
   const pong = { type: 'pong', node_id: identity.nodeId, timestamp }
   if (chain === undefined) return pong
   return { ...pong, chain_id: chain.genesis.rules.chainId, height: chain.head().header.index }
 }
 
-function nodeList(parts: InboxParts): JsonObject {
+function nodeList(parts: ModuleParts): JsonObject {
   const { storage, identity } = parts
   const own = parts.publicAddress()
   const others = (storage?.nodes() ?? [])
@@ -103,7 +105,7 @@ function nodeList(parts: InboxParts): JsonObject {
   return { type: 'node_list', nodes: nodes.slice(0, nodesListedMax) }
 }
 
-function whatBecameOf(chain: Chain, { status, hash }: Admission): string {
+function whatBecameOf(chain: NetworkChain, { status, hash }: Admission): string {
   const now = chain.status(hash)
   if (status !== 'admitted') return now.status === 'included' ? `already in block ${now.blockIndex}` : 'already pending'
   const due = chain.due()
@@ -111,7 +113,7 @@ function whatBecameOf(chain: Chain, { status, hash }: Admission): string {
   return `Kept until a block records it; this node waits for ${due.waitsFor}`
 }
 
-function transactionStatus(chain: Chain, hash: string): JsonObject {
+function transactionStatus(chain: NetworkChain, hash: string): JsonObject {
   const status = chain.status(hash)
   const answer = { type: 'transaction_status', tx_hash: hash, status: status.status }
   if (status.status !== 'included') return answer
@@ -119,7 +121,7 @@ function transactionStatus(chain: Chain, hash: string): JsonObject {
   return { ...answer, block_index: blockIndex, block_hash: blockHash, confirmations }
 }
 
-function chainInfo(chain: Chain): JsonObject {
+function chainInfo(chain: NetworkChain): JsonObject {
   const { genesis } = chain
   const { header } = chain.head()
   return {
@@ -134,7 +136,7 @@ function chainInfo(chain: Chain): JsonObject {
 }
 
 /** Oldest first. As many as a response holds, and always one where there is one: who wants more asks from there. */
-function blocksOf(chain: Chain, fields: Fields<'block_request'>): JsonObject[] {
+function blocksOf(chain: NetworkChain, fields: Fields<'block_request'>): JsonObject[] {
   if ('hash' in fields) return [chain.block(fields.hash)].filter((block) => block !== undefined).map(blockJson)
   const blocks: JsonObject[] = []
   let bytes = 0

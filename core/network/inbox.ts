@@ -1,73 +1,58 @@
 import { closest } from 'fastest-levenshtein'
 import * as v from 'valibot'
-import type { Genesis } from '../chain/genesis.ts'
 import type { JsonObject } from '../chain/json.ts'
-import type { KeyPair } from '../chain/keys.ts'
 import { decline, found, refuse } from '../errors.ts'
-import type { Limits } from '../limits.ts'
 import type { Log } from '../log.ts'
-import type { Chain, Connection, Inbox, NodeFacts, Storage } from '../plugin.ts'
-import type { Runtime } from '../runtime.ts'
-import { answersOf } from './answers.ts'
-import { echo, requests, type RequestType } from './messages.ts'
+import type { Connection, Inbox } from '../plugin.ts'
+import { echo } from './messages.ts'
+import type { MessageType, ModuleParts, NetworkModule, Sender } from './module.ts'
 import { Session, type Answer } from './session.ts'
 
-export interface InboxParts {
-  /** undefined on a node without a chain. */
-  readonly chain: Chain | undefined
-  readonly storage: Pick<Storage, 'nodes'> | undefined
-  readonly genesis: Genesis | undefined
-  readonly identity: Pick<KeyPair, 'nodeId'>
-  readonly node: NodeFacts
-  readonly runtime: Pick<Runtime, 'clock'>
-  readonly limits: Limits
-  readonly log: Log
-  /** Where others can reach this node; undefined while it does not listen. */
-  publicAddress(): { readonly host: string; readonly port: number } | undefined
-}
-
-/** One type of message: what it must look like and what is done with it. */
-export interface MessageType {
-  readonly schema: v.GenericSchema
-  /** `fields` is what the schema made of the message; `message` is all of it, as it came. */
-  handle(fields: never, message: JsonObject, connection: Connection): Answer | Promise<Answer>
+export interface InboxParts extends Pick<ModuleParts, 'limits' | 'log' | 'peers'> {
+  readonly modules: readonly NetworkModule[]
 }
 
 /**
- * The door for what transports carry. Everyone is a client: a message is looked up by its `type`, checked, worked on and
- * answered. Counts the connections of all transports together.
+ * The door for what transports carry: a message is looked up by its `type`, checked, worked on and answered. Counts the
+ * connections of all transports together.
  */
 export function createInbox(parts: InboxParts): Inbox {
+  const { limits, log, peers } = parts
   const table = messageTable(parts)
-  const handle = (message: JsonObject, connection: Connection) => dispatch(table, message, connection)
+  const handle = (message: JsonObject, connection: Connection): Answer | Promise<Answer> => {
+    const peer = peers.of(connection)
+    if (peer?.requests.take(message) === true) return undefined
+    return dispatch(table, message, { connection, peer })
+  }
   let open = 0
   return {
     connected(connection) {
-      const { limits, log } = parts
       if (open >= limits.connections_max) {
         return decline('too-many-connections', `this node takes at most ${limits.connections_max} connections`)
       }
       open++
-      return found(new Session({ connection, limits, log, handle, closed: () => void open-- }))
+      const closed = (): void => {
+        open--
+        const peer = peers.of(connection)
+        if (peer !== undefined) peers.remove(peer)
+      }
+      return found(new Session({ connection, limits, log, handle, closed }))
     },
   }
 }
 
 type Table = ReadonlyMap<string, MessageType>
 
-function messageTable(parts: InboxParts): Table {
-  const answers = answersOf(parts)
-  const types = Object.keys(requests) as RequestType[]
-  const table = new Map<string, MessageType>(
-    types.map((type) => [type, { schema: requests[type], handle: answers[type] }]),
-  )
+function messageTable({ modules, log }: InboxParts): Table {
+  const table = new Map<string, MessageType>()
+  for (const { messages } of modules) for (const [type, how] of Object.entries(messages)) table.set(type, how)
   return table.set('ERROR', {
     schema: v.object({}),
-    handle: (_fields, message, from) => hear(parts.log, message, from),
+    handle: (_fields, message, { connection }) => hear(log, message, connection),
   })
 }
 
-function dispatch(table: Table, message: JsonObject, connection: Connection): Answer | Promise<Answer> {
+function dispatch(table: Table, message: JsonObject, sender: Sender): Answer | Promise<Answer> {
   const { type } = message
   if (typeof type !== 'string') return { refusal: decline('bad-message', 'type: expected a string') }
   const known = table.get(type)
@@ -80,7 +65,7 @@ function dispatch(table: Table, message: JsonObject, connection: Connection): An
     return { refusal: refuse('bad-message', `${v.getDotPath(issue) ?? type}: ${what}`) }
   }
   // The table is made such that a schema's output is what its handler takes.
-  return known.handle(shaped.output as never, message, connection)
+  return known.handle(shaped.output as never, message, sender)
 }
 
 /** The distance costs the product of the lengths. */

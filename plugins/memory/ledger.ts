@@ -148,6 +148,10 @@ export class MemoryLedger implements Storage {
     this.#nodes.set(node.node_id, node)
   }
 
+  dropNode(nodeId: NodeId): void {
+    this.#nodes.delete(nodeId)
+  }
+
   nodes(): readonly NodeRecord[] {
     return [...this.#nodes.values()]
   }

@@ -13,6 +13,7 @@ import {
   type Genesis,
   type Hash,
   type MiningRange,
+  type NodeId,
   type NodeRecord,
   type PendingTransaction,
   type Storage,
@@ -147,6 +148,10 @@ export class Ledger extends Reader implements Storage {
     this.#write(`saving node ${node_id}`, () =>
       this.run.saveNode.run(node_id, host, port, node_type, status, last_seen),
     )
+  }
+
+  dropNode(nodeId: NodeId): void {
+    this.#write(`dropping node ${nodeId}`, () => this.run.dropNode.run(nodeId))
   }
 
   openRange(range: MiningRange, now: number): number {

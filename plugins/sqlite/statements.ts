@@ -72,6 +72,7 @@ export function prepareStatements(database: Database) {
         ' ON CONFLICT (node_id) DO UPDATE SET host = excluded.host, port = excluded.port,' +
         ' node_type = excluded.node_type, status = excluded.status, last_seen = excluded.last_seen',
     ),
+    dropNode: run<[string]>('DELETE FROM node_rows WHERE node_id = ?'),
     nodes: get<NodeRecord, []>(
       'SELECT node_id, host, port, node_type, status, last_seen FROM node_rows ORDER BY rowid',
     ),

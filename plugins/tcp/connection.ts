@@ -14,6 +14,7 @@ import { Outbox } from './outbox.ts'
 
 export interface ConnectionParts {
   readonly id: string
+  readonly outbound: boolean
   readonly socket: Socket
   readonly runtime: Runtime
   readonly limits: Limits
@@ -31,6 +32,7 @@ export class TcpConnection implements Connection {
   readonly id: string
   readonly remoteHost: string
   readonly remotePort: number
+  readonly outbound: boolean
   readonly #parts: ConnectionParts
   readonly #lines: Lines
   readonly #outbox: Outbox
@@ -61,6 +63,7 @@ export class TcpConnection implements Connection {
     const { socket, limits, runtime } = parts
     this.#parts = parts
     this.id = parts.id
+    this.outbound = parts.outbound
     this.remoteHost = socket.remoteHost
     this.remotePort = socket.remotePort
     this.#lines = new Lines(limits.client_message_bytes_max)
@@ -87,6 +90,10 @@ export class TcpConnection implements Connection {
   }
 
   // ---- for the network ----
+
+  promote(): void {
+    // to be built
+  }
 
   send(message: JsonObject): void {
     if (this.#state !== 'open') return

@@ -96,7 +96,7 @@ class TcpTransport implements Transport {
       socket.destroy()
       return
     }
-    const connection = new TcpConnection({ id: `tcp-${++this.#opened}`, socket, runtime, limits, log })
+    const connection = new TcpConnection({ id: `tcp-${++this.#opened}`, outbound: false, socket, runtime, limits, log })
     this.#connections.set(socket, { connection, counted: room.ok })
     if (room.ok) this.#count(socket.remoteHost, 1)
     connection.start(room.ok ? inbox.connected(connection) : room)

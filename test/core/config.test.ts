@@ -105,6 +105,9 @@ describe('without anything said', () => {
       keyPath: undefined,
       port: 13245,
       peers: [],
+      allowPeers: [],
+      dialNetworks: [],
+      advertise: undefined,
       logLevel: 'info',
       logFile: undefined,
     })

@@ -9,6 +9,14 @@ export function memoryFiles(): Files {
       if (files.has(path)) throw failed('EEXIST', `file already exists, open '${path}'`)
       files.set(path, { text, mode })
     },
+    appendText(path, text, mode) {
+      const file = files.get(path)
+      files.set(path, { text: (file?.text ?? '') + text, mode: file?.mode ?? mode })
+    },
+    size(path) {
+      const file = files.get(path)
+      return file && Buffer.byteLength(file.text)
+    },
     makeDirectory: () => {},
     mode(path) {
       const file = files.get(path)

@@ -1,52 +1,20 @@
 // The whole node, as it is, on the simulated runtime: nothing in it reaches past the port for a clock, dice or a socket.
 import { expect, test } from 'bun:test'
-import * as v from 'valibot'
 import { developmentGenesis } from '../../core/chain/genesis.ts'
 import { keyPairOfPem, privatePemOf } from '../../core/chain/keys.ts'
 import { signTransaction } from '../../core/chain/transaction.ts'
-import { defaultNodeLimits } from '../../core/limits.ts'
-import type { PluginEntry } from '../../core/load.ts'
-import type { OpenLog } from '../../core/log.ts'
-import { startNode } from '../../core/node.ts'
-import type { LoadedPlugin } from '../../core/plugin.ts'
-import instant from '../../plugins/instant/index.ts'
-import memory from '../../plugins/memory/index.ts'
-import tcp from '../../plugins/tcp/index.ts'
 import { LineClient } from '../plugins/tcp/bench.ts'
 import { simRuntime } from './runtime.ts'
+import { startSimNode } from './simnode.ts'
 
 const genesis = developmentGenesis('instant', {})
 const alice = keyPairOfPem(privatePemOf(new Uint8Array(32).fill(7)), 'a test')
 const address = '10.0.0.1'
 
-const entry = (plugin: LoadedPlugin, config: Record<string, unknown> = {}): PluginEntry => ({
-  plugin,
-  config: v.parse(plugin.config, config),
-  parameters: {},
-})
-
 /** A node that is given twenty transactions by a client on another host; what was recorded, and the world's trace. */
 async function record(seed: number) {
   const world = simRuntime({ seed, startsAt: Date.UTC(2026, 10, 21) })
-  const nothing = (): void => undefined
-  const log: OpenLog = {
-    log: () => ({ debug: nothing, info: nothing, warn: nothing, error: nothing }),
-    close: () => Promise.resolve(),
-  }
-  const node = await world.settled(
-    startNode({
-      node: { name: 'simulated', dataDir: '/data', port: 13_245, version: '0' },
-      keyPath: undefined,
-      limits: defaultNodeLimits,
-      genesis,
-      plugins: [entry(instant), entry(memory), entry(tcp, { host: address })],
-      runtime: world.host(address),
-      log,
-      failed: (error) => {
-        throw error
-      },
-    }),
-  )
+  const { node } = await startSimNode(world, address, { genesis })
   const client = await world.settled(LineClient.connect(world.host('10.0.0.2'), address, 13_245))
   for (let n = 0; n < 20; n++) {
     client.send({ type: 'NEW_TRANSACTION', ...signTransaction(alice, genesis.rules.chainId, { n }, n) })

@@ -133,6 +133,7 @@ export class World {
       random: (length) => dice.bytes(length),
       listen: async (name, port, handlers) => this.#listen(address, name, port, handlers),
       connect: (name, port, handlers) => this.#connect(address, name, port, handlers),
+      resolve: async (name) => [this.#resolve(address, name)],
       files: memoryFiles(),
       verifyInBackground: (check) =>
         new Promise((resolve) => void this.#agenda.enter(this.#elapsed, () => resolve(verifyNatively(check)))),

@@ -3,10 +3,13 @@ import { sha256Hex, type Hash } from '../../../core/chain/canonical.ts'
 import { developmentGenesis } from '../../../core/chain/genesis.ts'
 import { isObject, type JsonObject } from '../../../core/chain/json.ts'
 import { accepted, decline, found, refuse, type Result, type Verdict } from '../../../core/errors.ts'
-import type { Admission, Chain, Due, StoredHeader, TransactionStatus } from '../../../core/plugin.ts'
+import type { BranchResult } from '../../../core/chain/chain.ts'
+import type { Transaction } from '../../../core/chain/transaction.ts'
+import type { NetworkChain } from '../../../core/network/module.ts'
+import type { Admission, Due, StoredHeader, TransactionStatus } from '../../../core/plugin.ts'
 
 /** A chain that answers what its caller asks for in `data`: `refuse`, `decline`, `throw`, `hold`. */
-export class FakeChain implements Chain {
+export class FakeChain implements NetworkChain {
   readonly genesis = developmentGenesis('pow', {})
   readonly blocks: Block[] = [this.genesis.block]
   readonly submitted: JsonObject[] = []
@@ -35,6 +38,31 @@ export class FakeChain implements Chain {
   }
 
   transaction(): undefined {}
+
+  header(hash: Hash): StoredHeader | undefined {
+    const block = this.block(hash)
+    return block && this.headerAt(block.index)
+  }
+
+  pending(): Transaction | undefined {
+    return undefined
+  }
+
+  pendingHashes(): Hash[] {
+    return []
+  }
+
+  watch(): void {}
+
+  trail(): undefined {}
+
+  async submitBranch(values: readonly unknown[], from?: string): Promise<BranchResult> {
+    for (const [taken, value] of values.entries()) {
+      const verdict = await this.submitBlock(value, from)
+      if (!verdict.ok) return { verdict, taken }
+    }
+    return { verdict: accepted, taken: values.length }
+  }
 
   status(hash: Hash): TransactionStatus {
     return this.statuses.get(hash) ?? { status: 'unknown' }

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import type { JsonObject } from '../../../core/chain/json.ts'
 import { limitsSchema } from '../../../core/limits.ts'
-import { createInbox, type InboxParts } from '../../../core/network/inbox.ts'
+import type { NetworkParts } from '../../../core/network/module.ts'
+import { createNetwork } from '../../../core/network/network.ts'
+import { simRuntime } from '../../sim/runtime.ts'
 import type { ConnectionHandlers } from '../../../core/plugin.ts'
 import { keyPairOfPem, privatePemOf } from '../../../core/chain/keys.ts'
 import { sha256Hex, zeroHash } from '../../../core/chain/canonical.ts'
@@ -11,21 +13,22 @@ import { FakeChain } from './fakechain.ts'
 const identity = keyPairOfPem(privatePemOf(new Uint8Array(32).fill(1)), 'a test')
 const now = Date.UTC(2026, 10, 21, 1, 2, 3, 456)
 
-function make(parts: Partial<InboxParts> = {}, limits: Record<string, number> = {}) {
+function make(parts: Partial<NetworkParts> = {}, limits: Record<string, number> = {}) {
   const logged: string[] = []
   const say = (message: string, fields?: Record<string, unknown>) =>
     void logged.push(`${message} ${JSON.stringify(fields ?? {})}`)
-  const inbox = createInbox({
+  const { inbox } = createNetwork({
     chain: undefined,
     storage: undefined,
     genesis: undefined,
     identity,
     node: { name: 'test', dataDir: '/data', port: 0, version: '0.0.0' },
-    runtime: {
-      clock: { now: () => now, monotonic: () => 0, after: () => ({ cancel: () => {} }), soon: () => {} },
-    },
+    runtime: simRuntime({ seed: 1, startsAt: now }).host('10.0.0.1'),
     limits: v.parse(limitsSchema, limits),
     log: { debug: say, info: say, warn: say, error: say },
+    settings: { peers: [], allow: [], dialNetworks: [], advertise: undefined },
+    transports: [],
+    emit: () => {},
     publicAddress: () => undefined,
     ...parts,
   })
@@ -37,6 +40,8 @@ function make(parts: Partial<InboxParts> = {}, limits: Record<string, number> = 
       id: `test-${++count}`,
       remoteHost: '127.0.0.1',
       remotePort: 1,
+      outbound: false,
+      promote: () => {},
       send: (message: JsonObject) => void sent.push(message),
       close: (reason: string) => void told.push(`close ${reason}`),
       pause: () => void told.push('pause'),
@@ -107,7 +112,10 @@ describe('answers', () => {
       last_seen: 0,
     }))
     const address = { host: '10.0.0.1', port: 13245 }
-    const { connect } = make({ storage: { nodes: () => nodes }, publicAddress: () => address })
+    const { connect } = make({
+      storage: { nodes: () => nodes, saveNode: () => {}, dropNode: () => {} },
+      publicAddress: () => address,
+    })
     const { say, sent } = connect()
     say?.({ type: 'node_discovery' })
     expect(sent).toEqual([

@@ -1,15 +1,16 @@
 import * as v from 'valibot'
 import { keyPairOfPem, privatePemOf } from '../../../core/chain/keys.ts'
-import type { Chain, Context, Limits, Log, NodeRecord, Runtime, Socket } from '../../../core/index.ts'
+import type { Context, Limits, Log, NodeRecord, Runtime, Socket } from '../../../core/index.ts'
 import type { JsonObject } from '../../../core/chain/json.ts'
 import { limitsSchema } from '../../../core/limits.ts'
-import { createInbox } from '../../../core/network/inbox.ts'
+import type { NetworkChain } from '../../../core/network/module.ts'
+import { createNetwork } from '../../../core/network/network.ts'
 import tcp from '../../../plugins/tcp/index.ts'
 
 export interface NodeOptions {
   readonly limits?: Partial<Limits>
   readonly host?: string
-  readonly chain?: Chain
+  readonly chain?: NetworkChain
   readonly nodes?: readonly NodeRecord[]
 }
 
@@ -39,15 +40,18 @@ export async function startNode(runtime: Runtime, options: NodeOptions = {}) {
     defer: (release) => void releases.push(release),
   }
   const transport = await tcp.setup(context, v.parse(tcp.config, { host: options.host ?? '127.0.0.1' }), {})
-  const inbox = createInbox({
+  const { inbox } = createNetwork({
     chain: options.chain,
-    storage: { nodes: () => options.nodes ?? [] },
+    storage: { nodes: () => options.nodes ?? [], saveNode: () => {}, dropNode: () => {} },
     identity,
     genesis: options.chain?.genesis,
     node,
     runtime,
     limits,
     log,
+    settings: { peers: [], allow: [], dialNetworks: [], advertise: undefined },
+    transports: [transport],
+    emit: () => {},
     publicAddress: () => transport.address(),
   })
   await transport.open(inbox)

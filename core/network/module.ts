@@ -1,0 +1,115 @@
+import type * as v from 'valibot'
+import type { Chain } from '../chain/chain.ts'
+import type { SealedHeader } from '../chain/block.ts'
+import type { Genesis } from '../chain/genesis.ts'
+import type { JsonObject } from '../chain/json.ts'
+import type { KeyPair } from '../chain/keys.ts'
+import type { Result } from '../errors.ts'
+import type { CoreEvents } from '../events.ts'
+import type { Limits } from '../limits.ts'
+import type { Log } from '../log.ts'
+import type { Connection, NodeFacts, Storage, Transport } from '../plugin.ts'
+import type { Runtime } from '../runtime.ts'
+import type { HostPort } from './hostport.ts'
+import type { Peer, PeerFacts } from './peer.ts'
+import type { Peers } from './peers.ts'
+import type { Answer } from './session.ts'
+
+/** Who sent a message: a client, or a peer. */
+export interface Sender {
+  readonly connection: Connection
+  /** undefined: a client, or a handshake that is not done. */
+  readonly peer: Peer | undefined
+}
+
+/** One type of message: what it must look like and what is done with it. */
+export interface MessageType {
+  readonly schema: v.GenericSchema
+  /** `fields` is what the schema made of the message; `message` is all of it, as it came. */
+  handle(fields: never, message: JsonObject, sender: Sender): Answer | Promise<Answer>
+}
+
+/** One part of the network: the messages that it understands, and what it hears of peers. */
+export interface NetworkModule {
+  readonly messages: Readonly<Record<string, MessageType>>
+  /** A handshake was completed. */
+  joined?(peer: Peer): void
+  left?(peer: Peer): void
+  /** Everything is up and listens. */
+  start?(): void
+  stop?(): void | Promise<void>
+}
+
+/** What an operator decided about the network. */
+export interface NetworkSettings {
+  /** Dialled first, always kept, and allowed wherever they are. */
+  readonly peers: readonly HostPort[]
+  /** Node ids or addresses (public keys): if any are given, nobody else may be a peer. */
+  readonly allow: readonly string[]
+  /** Networks in CIDR form that may be dialled although they are private, e.g. `10.0.0.0/8`. */
+  readonly dialNetworks: readonly string[]
+  /** What others are told to dial; undefined: where this node listens. */
+  readonly advertise: HostPort | undefined
+}
+
+/** The part of the chain that the network calls. */
+export type NetworkChain = Pick<
+  Chain,
+  | 'genesis'
+  | 'head'
+  | 'headerAt'
+  | 'header'
+  | 'block'
+  | 'transaction'
+  | 'status'
+  | 'pendingCount'
+  | 'pending'
+  | 'pendingHashes'
+  | 'due'
+  | 'submitTransaction'
+  | 'submitBlock'
+  | 'submitBranch'
+  | 'trail'
+  | 'watch'
+>
+
+/** What every part of the network is made of. */
+export interface NetworkParts {
+  /** undefined on a node without a chain. */
+  readonly chain: NetworkChain | undefined
+  readonly storage: Pick<Storage, 'nodes' | 'saveNode' | 'dropNode'> | undefined
+  readonly genesis: Genesis | undefined
+  readonly identity: KeyPair
+  readonly node: NodeFacts
+  readonly runtime: Runtime
+  readonly limits: Limits
+  readonly log: Log
+  readonly settings: NetworkSettings
+  readonly transports: readonly Transport[]
+  readonly emit: <E extends keyof CoreEvents>(event: E, fact: CoreEvents[E]) => void
+  /** Where others can reach this node; undefined while it does not listen. */
+  readonly publicAddress: () => HostPort | undefined
+}
+
+export interface ModuleParts extends NetworkParts {
+  readonly peers: Peers
+}
+
+/** The door to who fetches what is missing. */
+export interface Catchup {
+  /** Whether this node is far behind and fetching: blocks that come by themselves are then not passed on. */
+  readonly active: boolean
+  /** A peer was heard to have a block of this height. */
+  heardOf(peer: Peer, height: number): void
+  /** A peer sent a block whose parent is not here; it is kept as an orphan. */
+  orphaned(peer: Peer, block: SealedHeader): void
+}
+
+/** Opens a connection to a node and shakes hands. */
+export interface Dialling {
+  /**
+   * Resolves when the other side has proven who it is and is a peer, or to why not: `connect-failed`, `connect-slow`,
+   * `handshake-slow`, a code of protocol section 5, or `duplicate`: it is a node that we are connected with already.
+   */
+  dial(to: HostPort): Promise<Result<PeerFacts>>
+}
