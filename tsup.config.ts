@@ -1,8 +1,8 @@
 import { defineConfig } from 'tsup'
 
-// One entry a door: the command, what plugins import, each plugin, and the miner's worker, which is a program of its own.
+// One entry a door: the command, what plugins import, each plugin, and the workers, which are programs of their own.
 export default defineConfig({
-  entry: ['core/main.ts', 'core/index.ts', 'plugins/*/index.ts', 'plugins/pow/worker.ts'],
+  entry: ['core/main.ts', 'core/index.ts', 'plugins/*/index.ts', 'plugins/pow/worker.ts', 'core/ruleworker.ts'],
   outDir: 'dist',
   format: ['esm'],
   platform: 'node',

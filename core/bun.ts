@@ -3,7 +3,9 @@ import { randomBytes, verify } from 'node:crypto'
 import {
   closeSync,
   fchmodSync,
+  fstatSync,
   fsyncSync,
+  ftruncateSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -16,12 +18,14 @@ import { lookup } from 'node:dns/promises'
 import { dirname } from 'node:path'
 import { keyObjectOf } from './chain/signature.ts'
 import { AurexError, exitCode, messageOf } from './errors.ts'
+import { RuleThread } from './rulethread.ts'
 import type { Clock, Files, Listener, Runtime, SignatureCheck, Socket, SocketHandlers } from './runtime.ts'
 
 export interface BunOptions {
   /**
    * Hears what a socket's handlers threw, which is a fault of ours. Only the socket whose handler it was is destroyed:
-   * its state cannot be trusted, all the others are served on. Without this it is written to stderr.
+   * its state cannot be trusted, all the others are served on. Hears also why the thread for signature checks is no more.
+   * Without this it is written to stderr.
    */
   readonly onFault?: (error: unknown) => void
 }
@@ -29,6 +33,7 @@ export interface BunOptions {
 /** The real runtime. */
 export function bunRuntime(options: BunOptions = {}): Runtime {
   const onFault = options.onFault ?? ((error: unknown) => void process.stderr.write(`${Bun.inspect(error)}\n`))
+  const ruleThread = new RuleThread(onFault)
   return {
     clock,
     random: (length) => new Uint8Array(randomBytes(length)),
@@ -37,6 +42,7 @@ export function bunRuntime(options: BunOptions = {}): Runtime {
     resolve,
     files,
     verifyInBackground,
+    verifyByRuleInBackground: (check) => ruleThread.verify(check),
   }
 }
 
@@ -147,10 +153,10 @@ export class BunSocket implements Socket {
   }
 }
 
-function bunHandlers(handlers: SocketHandlers, onFault: OnFault) {
+function bunHandlers(handlers: () => SocketHandlers, onFault: OnFault) {
   return {
     open(raw: Raw) {
-      raw.data = new BunSocket(raw, handlers, onFault)
+      raw.data = new BunSocket(raw, handlers(), onFault)
       raw.data.opened()
     },
     data: (raw: Raw, bytes: Buffer) => raw.data.received(bytes),
@@ -167,7 +173,7 @@ function listen(host: string, port: number, handlers: SocketHandlers, onFault: O
       hostname: host,
       port,
       allowHalfOpen: true,
-      socket: bunHandlers(handlers, onFault),
+      socket: bunHandlers(() => handlers, onFault),
     })
     return { host, port: server.port, stop: () => server.stop() }
   } catch (cause) {
@@ -192,21 +198,25 @@ async function connect(
   onFault: OnFault,
   millisecondsMax: number | undefined,
 ): Promise<Socket> {
-  const opening = open(host, port, handlers, onFault)
-  if (millisecondsMax === undefined) return await opening
+  if (millisecondsMax === undefined) return await open(host, port, () => handlers, onFault)
   const { promise: tooSlow, reject } = Promise.withResolvers<never>()
+  const attempt = { handlers }
   const timer = setTimeout(() => {
     // Bun cannot give an attempt up: if it succeeds after all, nobody wants it any more.
-    void opening.then((socket) => socket.destroy()).catch(() => {})
+    attempt.handlers = unwanted
     const message = `cannot connect to ${host} port ${port}: no answer within ${millisecondsMax} ms; is it behind a firewall?`
     reject(new AurexError('connect-slow', message, { exit: exitCode.unavailable }))
   }, millisecondsMax)
+  const opening = open(host, port, () => attempt.handlers, onFault)
+  opening.catch(() => {}) // Where the time was up, nobody waits for how it ends.
   try {
     return await Promise.race([opening, tooSlow])
   } finally {
     clearTimeout(timer)
   }
 }
+
+const unwanted: SocketHandlers = { open: (socket) => socket.destroy(), data: () => {} }
 
 async function resolve(host: string): Promise<readonly string[]> {
   try {
@@ -217,7 +227,7 @@ async function resolve(host: string): Promise<readonly string[]> {
   }
 }
 
-async function open(host: string, port: number, handlers: SocketHandlers, onFault: OnFault): Promise<Socket> {
+async function open(host: string, port: number, handlers: () => SocketHandlers, onFault: OnFault): Promise<Socket> {
   try {
     const raw = await Bun.connect<BunSocket>({
       hostname: host,
@@ -263,7 +273,7 @@ const files: Files = {
     const file = openSync(path, 'a', mode)
     try {
       if (isNew) fchmodSync(file, mode)
-      writeSync(file, text)
+      appendWhole(file, text)
       fsyncSync(file)
     } finally {
       closeSync(file)
@@ -273,6 +283,17 @@ const files: Files = {
   size: (path) => statSync(path, { throwIfNoEntry: false })?.size,
   makeDirectory: (path) => void mkdirSync(path, { recursive: true, mode: 0o700 }),
   mode: (path) => statSync(path).mode & 0o777,
+}
+
+/** Half a line would spoil the next one: what the disk has no room for as a whole is taken back. */
+function appendWhole(file: number, text: string): void {
+  const [bytes, { size }] = [Buffer.from(text), fstatSync(file)]
+  try {
+    for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written)
+  } catch (error) {
+    ftruncateSync(file, size)
+    throw error
+  }
 }
 
 /** A new file's name is durable when its directory is (fsync(2)). */

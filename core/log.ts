@@ -117,7 +117,10 @@ function openFile(path: string, write: (line: string) => void) {
 
 // ---- forms ----
 
-const jsonFormatter: TextFormatter = getJsonLinesFormatter({ properties: 'flatten' })
+const jsonLine: TextFormatter = getJsonLinesFormatter({ properties: 'flatten' })
+
+/** JSON lets some characters be that programs take for the end of a line, and terminals for orders. */
+const jsonFormatter: TextFormatter = (record) => `${escaped(jsonLine(record).trimEnd())}\n`
 
 function prettyFormatter(color: boolean): TextFormatter {
   const options = { timestamp: 'time', format: prettyLine } as const

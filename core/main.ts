@@ -13,6 +13,7 @@ const commands: Record<string, () => Promise<{ readonly command: Command }>> = {
   genesis: () => import('./commands/genesis.ts'),
   config: () => import('./commands/config.ts'),
   verify: () => import('./commands/verify.ts'),
+  peers: () => import('./commands/peers.ts'),
 }
 
 /** Runs one command; returns the exit code. */

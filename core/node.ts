@@ -10,7 +10,7 @@ import { setUpPlugins, type PluginEntry, type SetUp } from './load.ts'
 import type { Log, OpenLog } from './log.ts'
 import type { HostPort } from './network/hostport.ts'
 import type { NetworkSettings } from './network/module.ts'
-import { createNetwork } from './network/network.ts'
+import { createNetwork, type Network } from './network/network.ts'
 import type { NodeFacts } from './plugin.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -36,6 +36,8 @@ export interface RunningNode {
   /** Where the ledger is; undefined without one. */
   readonly ledger: string | undefined
   readonly head: { readonly height: number; readonly pending: number } | undefined
+  /** The other nodes that it is connected with. */
+  readonly network: Pick<Network, 'peers' | 'dial'>
   /** Ends everything in reverse order of its beginning. Twice is once. */
   stop(reason: string): Promise<void>
 }
@@ -74,6 +76,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     settings: options.network,
     transports: up.slots.transport,
     emit: (event, fact) => bus.emit(event, fact),
+    behind: (behind) => host.producer()?.hold(behind),
     publicAddress: () => options.network.advertise ?? addressOf(up),
   })
   const stop = async (): Promise<void> => {
@@ -96,6 +99,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     address,
     ledger: up.slots.storage?.location,
     head: up.slots.chain && { height: up.slots.chain.head().header.index, pending: up.slots.chain.pendingCount() },
+    network,
     stop: async (reason) => {
       bus.emit('node:stopping', { reason })
       await stop()

@@ -175,6 +175,8 @@ export interface Connection {
   readonly outbound: boolean
   /** It is a peer's from now on: the limits of peers hold for its messages, and no longer those of clients. */
   promote(): void
+  /** The other side is slow to take what is sent: its answers had better not be made before `roomy`. Absent: never. */
+  readonly full?: boolean
   /** Queues one message; a reader that never reads is dropped when its queue is full. */
   send(message: JsonObject): void
   /** Sends what is queued, then closes. The reason is for the log: a coded `ERROR` was sent before where one is due. */
@@ -190,6 +192,8 @@ export interface ConnectionHandlers {
   message(bytes: Uint8Array): void
   /** The framing was broken: too long, too slow, no end. The network answers and closes. */
   broken(code: string, detail: string): void
+  /** There is room again on a connection that was `full`. */
+  roomy?(): void
   /** The other side will send nothing more; what it asked is still answered. */
   finished(): void
   closed(): void

@@ -42,6 +42,7 @@ export class Producer {
   /** When the head last moved, by the monotonic clock. */
   #headAt = Number.NEGATIVE_INFINITY
   #running = false
+  #held = false
   #ended: Promise<void> = Promise.resolve()
 
   constructor(parts: ProducerParts) {
@@ -61,6 +62,16 @@ export class Producer {
     await this.#ended
   }
 
+  /**
+   * Held, it makes nothing: while this node fetches a chain that is far ahead, whatever it made would be a branch of its
+   * own.
+   */
+  hold(held: boolean): void {
+    this.#held = held
+    if (held) this.#attempt?.abort()
+    this.#look()
+  }
+
   /** A new head makes the block in work worthless; new transactions only matter while nothing is in work. */
   changed(what: 'head' | 'transactions'): void {
     if (what === 'head') {
@@ -71,7 +82,7 @@ export class Producer {
   }
 
   #look(): void {
-    if (!this.#running || this.#attempt !== undefined) return
+    if (!this.#running || this.#held || this.#attempt !== undefined) return
     this.#timer?.cancel()
     this.#timer = undefined
     const { chain, runtime } = this.#parts

@@ -91,4 +91,6 @@ export interface Runtime {
   readonly files: Files
   /** One Ed25519 check off the main thread. A yes is final; a no is to be confirmed by the rule (chain/signature.ts). */
   verifyInBackground(check: SignatureCheck): Promise<boolean>
+  /** The same check by the rule: final either way, and slow (half a millisecond). In a thread that is started when needed. */
+  verifyByRuleInBackground(check: SignatureCheck): Promise<boolean>
 }

@@ -47,17 +47,21 @@ export interface Block extends SealedHeader {
   readonly transactions: readonly Transaction[]
 }
 
-/** A block that has been read: everything that follows from its own bytes holds, but for the signatures in `checks`. */
-export interface ReadBlock {
-  readonly block: Block
-  readonly transactions: readonly ReadTransaction[]
-  /** Canonical JSON, in bytes. */
-  readonly bytes: number
+/** A header that has been read, alone or with a body that has not: what follows from it holds, but for the signature. */
+export interface ReadHeader<H extends SealedHeader = SealedHeader> {
+  readonly block: H
   readonly signer: PublicKey
   readonly check: SignatureCheck
 }
 
-const blockFields = v.strictObject({
+/** A block that has been read: everything that follows from its own bytes holds, but for the signatures in `checks`. */
+export interface ReadBlock extends ReadHeader<Block> {
+  readonly transactions: readonly ReadTransaction[]
+  /** Canonical JSON, in bytes. */
+  readonly bytes: number
+}
+
+const headerEntries = {
   version: v.literal(1),
   chain_id: v.string(),
   consensus: v.string(),
@@ -73,13 +77,14 @@ const blockFields = v.strictObject({
   tx_root: v.string(),
   state_root: v.string(),
   extra: v.string(),
-  transactions: v.array(v.unknown()),
   signer_id: v.optional(v.string()),
   // Kept as they came: a schema that copies objects would drop names such as `constructor` that the hash covers.
   seal: v.optional(v.custom<JsonObject>(isObject)),
   finality: v.optional(v.custom<JsonObject>(isObject)),
   certificate: v.optional(v.custom<Json>(() => true)),
-})
+}
+const sealedHeaderFields = v.strictObject(headerEntries)
+const blockFields = v.strictObject({ ...headerEntries, transactions: v.array(v.unknown()) })
 
 /** The hashed part of a block: all of it but what is about the hash, and the transactions, which `tx_root` covers. */
 export function headerOf(block: Header & Partial<Block>): Header {
@@ -94,7 +99,7 @@ export function headerOf(block: Header & Partial<Block>): Header {
   return header
 }
 
-export function sealedHeaderOf(block: Block): SealedHeader {
+export function sealedHeaderOf(block: SealedHeader & Partial<Block>): SealedHeader {
   const { transactions: _txs, ...header } = block
   return header
 }
@@ -112,15 +117,26 @@ export const transactionsRoot = (hashes: readonly Hash[]): Hash =>
   Buffer.from(merkleRoot(hashes.map((hash) => Buffer.from(hash, 'hex')))).toString('hex')
 
 /**
- * Reads a header from JSON and recomputes its hash. The cheap half of reading a block: work is judged on the result
- * before anybody looks at the body. Refuses `bad-block` (names the field), `wrong-chain`, `wrong-engine`, `bad-hash`,
- * `bad-timestamp`, `bad-key`, `bad-signature` (its form), `wrong-key`, `too-deep`, `bad-json`.
+ * Reads the header of a block from JSON and recomputes its hash. The cheap half of reading a block: work is judged on
+ * the result before anybody looks at the body. Refuses `bad-block` (names the field), `wrong-chain`, `wrong-engine`,
+ * `bad-hash`, `bad-timestamp`, `bad-key`, `bad-signature` (its form), `wrong-key`, `too-deep`, `bad-json`.
  */
-export function readHeader(value: unknown, rules: ChainRules): Result<Omit<ReadBlock, 'transactions' | 'bytes'>> {
+export const readHeader = (value: unknown, rules: ChainRules): Result<ReadHeader<Block>> =>
+  readFields<Block>(blockFields, value, rules)
+
+/** As `readHeader`, of a header that comes without its transactions. */
+export const readSealedHeader = (value: unknown, rules: ChainRules): Result<ReadHeader> =>
+  readFields<SealedHeader>(sealedHeaderFields, value, rules)
+
+function readFields<H extends SealedHeader>(
+  fields: v.GenericSchema,
+  value: unknown,
+  rules: ChainRules,
+): Result<ReadHeader<H>> {
   if (!isObject(value)) return refuse('bad-block', 'a block is a JSON object')
-  const shaped = v.safeParse(blockFields, value, { abortEarly: true })
+  const shaped = v.safeParse(fields, value, { abortEarly: true })
   if (!shaped.success) return refuse('bad-block', issueText(shaped.issues[0]))
-  const block = value as unknown as Block
+  const block = value as unknown as H
   // The engine's fields nest freely, and a block must fit into the deepest envelope that it is ever sent in.
   const fault = jsonFault(sealedHeaderOf(block), nestingMax)
   if (fault !== undefined) return fault
@@ -153,7 +169,7 @@ export function readHeader(value: unknown, rules: ChainRules): Result<Omit<ReadB
  * was made, in their order, so that they need not be read again.
  */
 export function readBody(
-  header: Omit<ReadBlock, 'transactions' | 'bytes'>,
+  header: ReadHeader<Block>,
   rules: ChainRules,
   reads: readonly ReadTransaction[] = [],
 ): Result<ReadBlock> {
@@ -195,16 +211,19 @@ function readElement(value: unknown, rules: ChainRules): Result<ReadTransaction>
 }
 
 /** The producer's signature. Refuses `bad-signature`. */
-export function verifyBlockSignature(read: Pick<ReadBlock, 'signer' | 'check'>): Verdict {
-  return verifySignature(read.signer, read.check.message, read.check.signature)
-    ? accepted
-    : refuse('bad-signature', 'the signature over current_hash is not by the key in public_key_pem')
+export function verifyBlockSignature(read: ReadHeader): Verdict {
+  return verifySignature(read.signer, read.check.message, read.check.signature) ? accepted : badBlockSignature
 }
+
+export const badBlockSignature = refuse(
+  'bad-signature',
+  'the signature over current_hash is not by the key in public_key_pem',
+)
 
 const transactionFields = new Set(['sender', 'data', 'signature', 'nonce', 'public_key_pem'])
 const printableAscii = /^[\x20-\x7e]{0,64}$/
 
-function checkRanges(block: Block): Verdict {
+function checkRanges(block: SealedHeader): Verdict {
   if (!isCount(block.index) || block.index === 0) return refuse('bad-block', 'index: expected an integer from 1 up')
   if (!isCount(block.nonce)) return refuse('bad-block', 'nonce: expected a safe integer from 0 up')
   if (!isCount(block.work) || block.work === 0) return refuse('bad-block', 'work: expected a safe integer from 1 up')

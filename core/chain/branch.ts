@@ -1,5 +1,5 @@
 import type { AppliedBlock, Change, PendingTransaction, Storage, StoredHeader } from '../plugin.ts'
-import type { Block, ReadBlock, SealedHeader } from './block.ts'
+import type { Block, ReadBlock } from './block.ts'
 import type { Hash } from './canonical.ts'
 import type { Mempool } from './mempool.ts'
 import { transactionHash } from './transaction.ts'
@@ -11,6 +11,12 @@ export interface Branch {
   readonly side: readonly StoredHeader[]
   /** The last recorded block below. */
   readonly fork: StoredHeader
+}
+
+/** A block that may be recorded, with the work of its chain up to and including it. */
+export interface WeighedBlock {
+  readonly read: ReadBlock
+  readonly totalWork: bigint
 }
 
 /** Looks at the tree of blocks: what stands below one, and what changes when it becomes the head. */
@@ -25,34 +31,45 @@ export class Branches {
     this.#chainId = chainId
   }
 
-  /** undefined while the parent is not known here. */
-  below(block: SealedHeader): Branch | undefined {
-    const parent = this.#storage.header(block.prev_hash)
+  /** What a block on this parent stands on; undefined while the parent is not known here. */
+  on(parentHash: Hash): Branch | undefined {
+    const parent = this.#storage.header(parentHash)
     const side: StoredHeader[] = []
     let at = parent
     for (; at !== undefined && !at.recorded; at = this.#storage.header(at.header.prev_hash)) side.unshift(at)
     return parent === undefined || at === undefined ? undefined : { parent, side, fork: at }
   }
 
-  /** A transaction that stands below this block on its own branch: an id is in a chain at most once, for ever. */
-  repeatedTransaction(read: ReadBlock, { side, fork }: Branch): Hash | undefined {
-    const onBranch = new Set(side.flatMap(({ header }) => this.#hashesOf(this.#storage.block(header.current_hash)!)))
+  /** Ids of the transactions in its side blocks. */
+  idsBeside({ side }: Branch): Set<Hash> {
+    return new Set(side.flatMap(({ header }) => this.#hashesOf(this.#storage.block(header.current_hash)!)))
+  }
+
+  /**
+   * A transaction that stands below this block on its own branch, recorded or among `beside`: an id is in a chain at
+   * most once, for ever.
+   */
+  repeatedTransaction(read: ReadBlock, { fork }: Branch, beside: ReadonlySet<Hash>): Hash | undefined {
     return read.transactions.find(({ hash }) => {
+      if (beside.has(hash)) return true
       // What is pending is not recorded.
-      if (this.#mempool.get(hash) !== undefined) return onBranch.has(hash)
+      if (this.#mempool.get(hash) !== undefined) return false
       const place = this.#storage.locate(hash)
-      return (place !== undefined && place.blockIndex <= fork.header.index) || onBranch.has(hash)
+      return place !== undefined && place.blockIndex <= fork.header.index
     })?.hash
   }
 
-  /** What recording this block changes, the blocks below it on its branch and those that it displaces with it. */
-  changeTo(read: ReadBlock, totalWork: bigint, { side, fork }: Branch, writtenAt: number): Change {
-    const applied = side.map(({ header, totalWork: work }) => {
+  /** What recording these blocks changes, with those below them on their branch and those that they displace. */
+  changeTo(blocks: readonly WeighedBlock[], { side, fork }: Branch, writtenAt: number): Change {
+    const below = side.map(({ header, totalWork }) => {
       const block = this.#storage.block(header.current_hash)!
-      return this.#applied(block, this.#hashesOf(block), work, writtenAt)
+      return this.#applied(block, this.#hashesOf(block), totalWork, writtenAt)
     })
-    const hashes = read.transactions.map(({ hash }) => hash)
-    applied.push(this.#applied(read.block, hashes, totalWork, writtenAt))
+    const above = blocks.map(({ read, totalWork }) => {
+      const hashes = read.transactions.map(({ hash }) => hash)
+      return this.#applied(read.block, hashes, totalWork, writtenAt)
+    })
+    const applied = [...below, ...above]
     const undone = this.#recordedAbove(fork)
     const again = new Set(applied.flatMap((block) => block.hashes))
     // Oldest first, as they came: what a later one builds on is before it again.

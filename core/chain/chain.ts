@@ -1,9 +1,10 @@
-import { accepted, AurexError, decline, found, messageOf, refuse, type Result, type Verdict } from '../errors.ts'
+import { accepted, decline, found, type Result, type Verdict } from '../errors.ts'
 import type { CoreEvents } from '../events.ts'
 import type { Limits } from '../limits.ts'
 import type { Log } from '../log.ts'
 import type {
   Admission,
+  AppliedBlock,
   Chain as ChainSlot,
   Change,
   Consensus,
@@ -16,17 +17,18 @@ import type {
 import type { Runtime } from '../runtime.ts'
 import { AdmissionDesk } from './admission.ts'
 import { Ancestors } from './ancestry.ts'
-import { readBody, readHeader, sealedHeaderOf, type Block, type ReadBlock, type SealedHeader } from './block.ts'
-import { Branches, type Branch } from './branch.ts'
+import type { Block, ReadBlock, SealedHeader } from './block.ts'
+import { Branches } from './branch.ts'
 import type { Hash } from './canonical.ts'
+import { DepthLimit } from './depth.ts'
 import { DiskWatch } from './diskwatch.ts'
-import { isBetter } from './forkchoice.ts'
 import type { Genesis } from './genesis.ts'
+import { Intake } from './intake.ts'
 import { Mempool, type PoolEntry } from './mempool.ts'
 import { Orphans } from './orphans.ts'
-import { checkSuccession } from './succession.ts'
-import { parseTimestamp } from './timestamp.ts'
-import type { HeaderTrail } from './trail.ts'
+import { PreparedBranch } from './preparation.ts'
+import { Recorder, type BranchResult, type Recorded } from './recorder.ts'
+import { Trail, type HeaderTrail } from './trail.ts'
 import { badSignature, readTransaction, type ReadTransaction, type Transaction } from './transaction.ts'
 import { Verifier } from './verifier.ts'
 
@@ -42,8 +44,6 @@ export interface ChainParts {
   readonly changed: (what: 'head' | 'transactions') => void
 }
 
-type ReadHeader = Omit<ReadBlock, 'transactions' | 'bytes'>
-
 /** Whoever must know at once and without fail; called by the writer, so it only takes note and works later. */
 export interface ChainWatcher {
   /** These transactions were admitted just now. */
@@ -57,16 +57,8 @@ export interface HeadMove {
   /** Newest first. */
   readonly undone: readonly Hash[]
   /** Oldest first. */
-  readonly applied: readonly Hash[]
+  readonly applied: readonly AppliedBlock[]
   readonly from: string
-}
-
-/** What became of a row of blocks that stand on each other. */
-export interface BranchResult {
-  /** Of the first block that was not taken; accepted when all were, or are here already. */
-  readonly verdict: Verdict
-  /** How many of them are here now, from the first on. */
-  readonly taken: number
 }
 
 /**
@@ -78,7 +70,9 @@ export class Chain implements ChainSlot {
   readonly mempool: Mempool
   readonly ancestors: Ancestors
   readonly #parts: ChainParts
-  readonly #branches: Branches
+  readonly #trailOn: (base: StoredHeader) => Trail
+  readonly #intake: Intake
+  readonly #recorder: Recorder
   readonly #disk: DiskWatch
   readonly #orphans: Orphans
   readonly #verifier: Verifier
@@ -93,10 +87,26 @@ export class Chain implements ChainSlot {
     this.genesis = parts.genesis
     this.mempool = new Mempool(parts.limits)
     this.ancestors = new Ancestors(parts.storage)
-    this.#branches = new Branches(parts.storage, this.mempool, parts.genesis.rules.chainId)
     this.#disk = new DiskWatch({ clock: parts.runtime.clock, log: parts.log, emit: parts.emit })
     this.#orphans = new Orphans(parts.limits)
     this.#verifier = new Verifier(parts.runtime)
+    const shared = {
+      ...parts,
+      rules: parts.genesis.rules,
+      clock: parts.runtime.clock,
+      mempool: this.mempool,
+      ancestors: this.ancestors,
+      branches: new Branches(parts.storage, this.mempool, parts.genesis.rules.chainId),
+      depth: new DepthLimit(parts),
+      disk: this.#disk,
+      orphans: this.#orphans,
+      verifier: this.#verifier,
+      trail: (base: StoredHeader) => new Trail(shared, base),
+      taken: this.#taken.bind(this),
+    }
+    this.#trailOn = shared.trail
+    this.#intake = new Intake(shared)
+    this.#recorder = new Recorder(shared)
     this.#desk = new AdmissionDesk({
       storage: parts.storage,
       mempool: this.mempool,
@@ -136,28 +146,30 @@ export class Chain implements ChainSlot {
     return [...this.mempool.entries()].map(({ read }) => read.hash)
   }
 
+  /** By the first 16 hex digits of its id; undefined where none or more than one begins so. */
+  pendingByPrefix(prefix: string): ReadTransaction | undefined {
+    return this.mempool.getByPrefix(prefix)?.read
+  }
+
+  /** When it was received, in milliseconds of the wall clock. */
+  pendingSince(hash: Hash): number | undefined {
+    return this.mempool.get(hash)?.receivedAt
+  }
+
+  /** At most `max` that have been pending for longer than this. */
+  pendingOlderThan(milliseconds: number, max: number): Hash[] {
+    return this.mempool.receivedBefore(this.#parts.runtime.clock.now() - milliseconds, max)
+  }
+
   /** Until the chain is closed. */
   watch(watcher: ChainWatcher): void {
     this.#watchers.push(watcher)
   }
 
-  /** An empty trail on a block; undefined where there is no such block. */
+  /** An empty trail on a block of the ledger; undefined where there is no such block. */
   trail(base: Hash): HeaderTrail | undefined {
-    throw new Error(`to be built: ${base}`)
-  }
-
-  /**
-   * Takes blocks that stand on each other, oldest first, the first on a block that is here. Their signatures are checked
-   * together, and those that become the recorded chain are written in one step. Refusals as of `submitBlock`.
-   */
-  async submitBranch(values: readonly unknown[], from = 'local'): Promise<BranchResult> {
-    let taken = 0
-    for (const value of values) {
-      const verdict = await this.submitBlock(value, from)
-      if (!verdict.ok && verdict.code !== 'known') return { verdict, taken }
-      taken++
-    }
-    return { verdict: accepted, taken }
+    const stored = this.#parts.storage.header(base)
+    return stored && this.#trailOn(stored)
   }
 
   transaction(hash: Hash): RecordedTransaction | undefined {
@@ -166,6 +178,11 @@ export class Chain implements ChainSlot {
 
   pendingCount(): number {
     return this.mempool.size
+  }
+
+  /** Blocks that wait for their parents. */
+  orphanCount(): number {
+    return this.#orphans.size
   }
 
   due(): Due {
@@ -223,7 +240,8 @@ export class Chain implements ChainSlot {
     const early = known === undefined ? this.#desk.room(read, from) : accepted
     if (!early.ok) return early
     const head = known === undefined ? this.head() : undefined
-    if (!(await this.#verifier.verify(read))) return badSignature
+    const signature = await this.#verifier.judge(read)
+    if (signature !== 'good') return signature === 'bad' ? badSignature : busy
     const late = this.#known(read, head)
     if (late !== undefined) return late
     const room = this.#desk.room(read, from)
@@ -266,169 +284,77 @@ export class Chain implements ChainSlot {
   /**
    * Refusals, beside those of `readHeader` and `readBody`: `known`, `orphan` (kept until its parent comes),
    * `bad-index`, `bad-timestamp`, `timestamp-ahead`, the engine's own, `reorganisation-too-deep`, `bad-state-root`,
-   * `duplicate-transaction` (recorded on this branch already), `storage-unavailable`. Only a block that was found valid
-   * is remembered: an invalid variant of it does not keep it out. `reads`: as in `readBody`, of a block made here.
+   * `duplicate-transaction` (recorded on this branch already), `storage-unavailable`, `side-blocks-full`. Only a block
+   * that was found valid is remembered: an invalid variant of it does not keep it out. `reads`: as in `readBody`, of a
+   * block made or put together here.
    */
   async submitBlock(value: unknown, from = 'local', reads?: readonly ReadTransaction[]): Promise<Verdict> {
+    const { verdict, added } = await this.#submit([value], from, reads)
+    return verdict.ok && added === 0 ? known : verdict
+  }
+
+  /**
+   * Takes blocks that stand on each other, oldest first, the first on a block that is here. Their signatures are checked
+   * together, and those that become the recorded chain are written in one step. Refusals as of `submitBlock`; those that
+   * are here already are passed over. What stands below the first that is refused is taken all the same. Of a branch
+   * without a parent the first block is kept as an orphan, unless it was prepared beforehand.
+   */
+  async submitBranch(branch: readonly unknown[] | PreparedBranch, from = 'local'): Promise<BranchResult> {
+    const { verdict, taken } = await this.#submit(branch, from)
+    return { verdict, taken }
+  }
+
+  /**
+   * Does beforehand what costs most of `submitBranch` and does not need the parent: hashes, bodies and signatures, but
+   * not the rules of the engine. For blocks whose headers are known to be good, while those below them are written.
+   */
+  prepareBranch(values: readonly unknown[]): Promise<PreparedBranch> {
+    return this.#intake.prepare(values)
+  }
+
+  /** Drops what waits for parents that only this connection could have sent. */
+  forget(source: string): void {
+    this.#orphans.forget(source)
+  }
+
+  async #submit(
+    branch: readonly unknown[] | PreparedBranch,
+    from: string,
+    reads?: readonly ReadTransaction[],
+  ): Promise<Recorded> {
     const started = this.#parts.runtime.clock.monotonic()
-    const header = readHeader(value, this.genesis.rules)
-    const verdict = header.ok ? await this.#examine(header.value, from, started, reads) : header
-    if (!verdict.ok && verdict.code !== 'known' && verdict.code !== 'orphan') {
-      const hash = header.ok ? header.value.block.current_hash : undefined
+    const ready = branch instanceof PreparedBranch
+    if (this.#closed) return stopping
+    const { known, prepared } = ready ? { known: 0, prepared: branch } : await this.#intake.examine(branch, from, reads)
+    if (this.#closed) return stopping
+    const { verdict: written, taken, added } = this.#recorder.record(prepared.reads, from, started)
+    const verdict = written.ok ? prepared.verdict : written
+    if (!verdict.ok && verdict.code !== 'orphan') {
+      const hash = prepared.reads[taken]?.block.current_hash ?? prepared.refused
       this.#parts.emit('block:refused', { hash, code: verdict.code, detail: verdict.detail })
     }
-    return verdict
+    return { verdict, taken: known + taken, added }
   }
 
-  async #examine(
-    header: ReadHeader,
-    from: string,
-    started: number,
-    reads: readonly ReadTransaction[] | undefined,
-  ): Promise<Verdict> {
-    const { block } = header
-    if (this.#parts.storage.header(block.current_hash) !== undefined) return known
-    const branch = this.#branches.below(block)
-    if (branch === undefined) return this.#keepOrphan(header, from)
-    const headerVerdict = this.#checkHeader(block, branch)
-    if (!headerVerdict.ok) return headerVerdict
-    if (!(await this.#verifier.verify(header))) {
-      return refuse('bad-signature', 'the signature over current_hash is not by the key in public_key_pem')
-    }
-    const read = readBody(header, this.genesis.rules, reads)
-    if (!read.ok) return read
-    const bad = await this.#firstBadSignature(read.value.transactions)
-    if (bad !== undefined) return refuse('bad-signature', `transaction ${bad} of the block: ${badSignature.detail}`)
-    return this.#write(read.value, started, from)
+  // ---- after the commit ----
+
+  #taken(blocks: readonly ReadBlock[], change: Change | undefined, from: string): void {
+    if (change !== undefined) this.#moved(change, from)
+    for (const { block } of blocks) this.#adopt(block.current_hash)
   }
 
-  /** What a header must be after this parent, before anybody looks at the body. */
-  #checkHeader(header: SealedHeader, branch: Branch): Verdict {
-    const { consensus, runtime } = this.#parts
-    const rules = checkSuccession(header, this.ancestors.of(branch.parent.header), consensus)
-    if (!rules.ok) return rules
-    // Clocks differ: a block from the future may be good in a while, so nobody is to blame.
-    if (parseTimestamp(header.timestamp)! > runtime.clock.now() + consensus.futureMillisecondsMax) {
-      return decline(
-        'timestamp-ahead',
-        `timestamp: more than ${consensus.futureMillisecondsMax / 1000} s ahead of this clock`,
-      )
-    }
-    return this.#checkDepth(header, branch)
-  }
-
-  #checkDepth(header: SealedHeader, { fork }: Branch): Verdict {
-    const depth = this.head().header.index - fork.header.index
-    const limit = this.#parts.limits.reorganisation_blocks_max
-    if (depth <= limit) return accepted
-    this.#parts.log.error('a branch that would undo more blocks than allowed was refused', {
-      block: header.current_hash,
-      depth,
-      limit,
-    })
-    return decline('reorganisation-too-deep', `the branch leaves the recorded chain ${depth} blocks below its head`)
-  }
-
-  async #firstBadSignature(reads: readonly ReadTransaction[]): Promise<Hash | undefined> {
-    // The id does not cover the signature, so only the very same one, by the same key, counts as seen.
-    const unseen = reads.filter((read) => {
-      const pooled = this.mempool.get(read.hash)?.read
-      return (
-        pooled?.transaction.signature !== read.transaction.signature || pooled.signer.address !== read.signer.address
-      )
-    })
-    return unseen[await this.#verifier.firstBad(unseen)]?.hash
-  }
-
-  #keepOrphan(header: ReadHeader, from: string): Verdict {
-    const { block } = header
-    // Its transactions are not read yet, so its size is not known better than this.
-    const bytes = Buffer.byteLength(JSON.stringify(block))
-    const { blockTransactionsMax, blockBytesMax } = this.genesis.rules.limits
-    if (block.transactions.length > blockTransactionsMax || bytes > 2 * blockBytesMax) {
-      return refuse('too-large', `${block.transactions.length} transactions, ${bytes} bytes`)
-    }
-    return this.#orphans.keep(block, bytes, from)
-  }
-
-  // ---- the writer: nothing below awaits ----
-
-  #write(read: ReadBlock, started: number, from: string): Verdict {
-    const { storage, consensus, runtime } = this.#parts
-    const { block } = read
-    if (storage.header(block.current_hash) !== undefined) return known
-    // Again, since heads move and branches are pruned while signatures are checked.
-    const branch = this.#branches.below(block)
-    if (branch === undefined) return decline('orphan', `the parent ${block.prev_hash} is not known here any more`)
-    const depth = this.#checkDepth(block, branch)
-    if (!depth.ok) return depth
-    const totalWork = branch.parent.totalWork + consensus.weight(block)
-    const head = storage.head()
-    const repeated = this.#branches.repeatedTransaction(read, branch)
-    if (repeated !== undefined) return refuse('duplicate-transaction', `${repeated} is recorded on this branch already`)
-    const candidate = { hash: block.current_hash, totalWork }
-    const wins = isBetter(candidate, { hash: head.header.current_hash, totalWork: head.totalWork })
-    let change: Change | undefined
-    try {
-      if (wins) {
-        change = this.#branches.changeTo(read, totalWork, branch, runtime.clock.now())
-        storage.commit(change)
-      } else {
-        storage.keepSide(block, totalWork)
-      }
-    } catch (error) {
-      if (!(error instanceof AurexError)) throw error
-      this.#disk.failed(error)
-      return decline('storage-unavailable', `nothing is recorded at the moment: ${messageOf(error)}`)
-    }
-    this.#disk.worked()
-    const milliseconds = runtime.clock.monotonic() - started
-    this.#parts.emit('block:accepted', {
-      header: sealedHeaderOf(block),
-      transactions: read.transactions.length,
-      milliseconds,
-    })
-    this.#tell(block, change, milliseconds)
-    if (change !== undefined) this.#moved(change, block, from)
-    this.#pruneSide()
-    this.#adopt(block.current_hash)
-    return accepted
-  }
-
-  #tell(block: Block, change: Change | undefined, milliseconds: number): void {
-    const { index, current_hash: hash, transactions } = block
-    const undone = change?.undone.length ?? 0
-    this.#parts.log.info(change === undefined ? 'block kept beside the chain' : 'block recorded', {
-      index,
-      hash,
-      transactions: transactions.length,
-      ...(undone > 0 ? { undone } : {}),
-      milliseconds: Math.round(milliseconds),
-    })
-  }
-
-  #moved(change: Change, block: Block, from: string): void {
+  #moved(change: Change, from: string): void {
     for (const { hashes } of change.applied) for (const hash of hashes) this.mempool.remove(hash)
     for (const { transaction, receivedAt } of change.returned) {
       const read = readTransaction(transaction, this.genesis.rules)
       if (read.ok) this.mempool.add({ read: read.value, receivedAt })
     }
-    const head = sealedHeaderOf(block)
+    const { header: head } = this.head()
     const applied = change.applied.map((one) => one.block.current_hash)
     this.#parts.emit('head:moved', { head, undone: change.undone, applied })
-    for (const watcher of this.#watchers) watcher.moved?.({ head, undone: change.undone, applied, from })
+    for (const watcher of this.#watchers)
+      watcher.moved?.({ head, undone: change.undone, applied: change.applied, from })
     this.#parts.changed('head')
-  }
-
-  #pruneSide(): void {
-    const { storage, limits } = this.#parts
-    const lowest = storage.head().header.index - limits.reorganisation_blocks_max
-    try {
-      storage.pruneSide(lowest, limits.side_blocks_max, limits.side_bytes_max)
-    } catch (error) {
-      if (!(error instanceof AurexError)) throw error
-      this.#disk.failed(error) // What is too much stays for now: the next block tries again.
-    }
   }
 
   /** Gives the blocks that waited for this one another try, in a later turn. */
@@ -442,7 +368,6 @@ export class Chain implements ChainSlot {
 
   async #adoptOne(block: Block, source: string): Promise<void> {
     await new Promise<void>((resolve) => this.#parts.runtime.clock.soon(resolve))
-    if (this.#closed) return
     try {
       await this.submitBlock(block, source)
     } catch (error) {
@@ -452,4 +377,6 @@ export class Chain implements ChainSlot {
   }
 }
 
+const stopping: Recorded = { verdict: decline('stopping', 'this node is about to stop'), taken: 0, added: 0 }
+const busy = decline('busy', 'too many signatures that do not hold at first sight are being checked; try again')
 const known = decline('known', 'the block is recorded already')

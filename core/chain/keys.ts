@@ -38,6 +38,9 @@ export const signedText = (purpose: Purpose, text: string): string => `${purpose
 const addressPattern = /^[0-9a-f]{64}$/
 export const isAddress = (text: string): boolean => addressPattern.test(text)
 
+const nodeIdPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+export const isNodeId = (text: string): boolean => nodeIdPattern.test(text)
+
 const known = new LRUCache<string, Result<PublicKey>>({ max: 10_000 })
 
 /**

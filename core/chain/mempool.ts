@@ -20,6 +20,8 @@ type PoolLimits = Pick<Limits, 'mempool_transactions_max' | 'mempool_bytes_max' 
 export class Mempool {
   readonly #limits: PoolLimits
   readonly #entries = new Map<Hash, PoolEntry>()
+  /** The ids that begin alike: nearly always one. */
+  readonly #byPrefix = new Map<string, readonly Hash[]>()
   readonly #perSender = new Map<string, number>()
   readonly #perSource = new Map<string, Share>()
   #bytes = 0
@@ -38,6 +40,26 @@ export class Mempool {
 
   get(hash: Hash): PoolEntry | undefined {
     return this.#entries.get(hash)
+  }
+
+  /**
+   * By the first 16 hex digits of an id, which is how a compact block names it. undefined too where two pending ones
+   * share them: whoever can find such a pair must not decide which of them a block holds.
+   */
+  getByPrefix(prefix: string): PoolEntry | undefined {
+    const [hash, another] = this.#byPrefix.get(prefix) ?? []
+    return hash === undefined || another !== undefined ? undefined : this.#entries.get(hash)
+  }
+
+  /** Ids of at most `max` that were received before this moment, in milliseconds of the wall clock. */
+  receivedBefore(moment: number, max: number): Hash[] {
+    const hashes: Hash[] = []
+    // What came back from an undone block is older than its place in the order: so all are looked at.
+    for (const { read, receivedAt } of this.#entries.values()) {
+      if (hashes.length >= max) break
+      if (receivedAt < moment) hashes.push(read.hash)
+    }
+    return hashes
   }
 
   /** Whether there is room for one more by this source beside those in `ahead`, which are on their way in. */
@@ -78,6 +100,8 @@ export class Mempool {
     const { hash, bytes, transaction } = entry.read
     if (this.#entries.has(hash)) return
     this.#entries.set(hash, entry)
+    const prefix = prefixOf(hash)
+    this.#byPrefix.set(prefix, [...(this.#byPrefix.get(prefix) ?? []), hash])
     this.#bytes += bytes
     this.#perSender.set(transaction.sender, (this.#perSender.get(transaction.sender) ?? 0) + 1)
     this.#count(entry, 1)
@@ -88,6 +112,7 @@ export class Mempool {
     if (entry === undefined) return
     const { bytes, transaction } = entry.read
     this.#entries.delete(hash)
+    this.#forgetPrefix(hash)
     this.#bytes -= bytes
     const left = (this.#perSender.get(transaction.sender) ?? 1) - 1
     if (left === 0) this.#perSender.delete(transaction.sender)
@@ -111,6 +136,13 @@ export class Mempool {
     return chosen
   }
 
+  #forgetPrefix(hash: Hash): void {
+    const prefix = prefixOf(hash)
+    const others = (this.#byPrefix.get(prefix) ?? []).filter((other) => other !== hash)
+    if (others.length === 0) this.#byPrefix.delete(prefix)
+    else this.#byPrefix.set(prefix, others)
+  }
+
   #count({ read, source }: PoolEntry, change: 1 | -1): void {
     if (source === undefined) return
     const { count, bytes } = this.#perSource.get(source) ?? nothing
@@ -124,5 +156,7 @@ interface Share {
   readonly count: number
   readonly bytes: number
 }
+
+const prefixOf = (hash: Hash): string => hash.slice(0, 16)
 
 const nothing: Share = { count: 0, bytes: 0 }

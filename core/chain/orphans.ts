@@ -56,6 +56,11 @@ export class Orphans {
     return children.map(([, orphan]) => orphan)
   }
 
+  /** Drops what a source sent: nobody is left to ask for the parents. */
+  forget(source: string): void {
+    for (const [place, orphan] of this.#kept) if (orphan.source === source) this.#drop(place)
+  }
+
   #drop(place: string): void {
     this.#bytes -= this.#kept.get(place)?.bytes ?? 0
     this.#kept.delete(place)

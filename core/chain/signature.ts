@@ -22,9 +22,12 @@ export function verifySignature(key: PublicKey, message: Uint8Array, signature: 
   return verifyNatively({ publicKey: key.raw, message, signature }) || verifyByRule(key, message, signature)
 }
 
-export function verifyByRule(key: PublicKey, message: Uint8Array, signature: Uint8Array): boolean {
+export const verifyByRule = (key: PublicKey, message: Uint8Array, signature: Uint8Array): boolean =>
+  checkByRule({ publicKey: key.raw, message, signature })
+
+export function checkByRule({ publicKey, message, signature }: SignatureCheck): boolean {
   try {
-    return ed25519.verify(signature, message, key.raw, { zip215: true })
+    return ed25519.verify(signature, message, publicKey, { zip215: true })
   } catch {
     return false // noble throws where S or R cannot be decoded
   }

@@ -1,4 +1,4 @@
-import { accepted, refuse, type Verdict } from '../errors.ts'
+import { accepted, decline, refuse, type Verdict } from '../errors.ts'
 import type { Ancestry, Consensus } from '../plugin.ts'
 import { medianTimePast } from './ancestry.ts'
 import type { SealedHeader } from './block.ts'
@@ -26,4 +26,10 @@ export function checkSuccession(header: SealedHeader, ancestry: Ancestry, consen
   }
   const seal = consensus.verify(header, ancestry)
   return seal.ok ? accepted : seal
+}
+
+/** Clocks differ: a block from the future may be good in a while, so nobody is to blame. Declines `timestamp-ahead`. */
+export function checkNotAhead({ timestamp }: SealedHeader, { futureMillisecondsMax }: Consensus, now: number): Verdict {
+  if (parseTimestamp(timestamp)! <= now + futureMillisecondsMax) return accepted
+  return decline('timestamp-ahead', `timestamp: more than ${futureMillisecondsMax / 1000} s ahead of this clock`)
 }

@@ -23,6 +23,10 @@ export interface ChainInfo {
   readonly pending: number
 }
 
+/** A node that the asked one is connected with; milliseconds. */
+export type PeerStatus = v.InferOutput<typeof peerStatus>
+export type ListedNode = v.InferOutput<typeof listedNode>
+
 /** What a node said to a transaction that it took. */
 export interface Receipt {
   readonly miner: string
@@ -44,6 +48,10 @@ export interface Client {
   /** A refusal has the node's own code. */
   submit(transaction: Transaction): Promise<Result<Receipt>>
   status(hash: Hash): Promise<TransactionStatus>
+  /** Only a node on the same machine says. */
+  peers(): Promise<readonly PeerStatus[]>
+  /** Nodes that it reached, itself among them. */
+  nodes(): Promise<readonly ListedNode[]>
   close(): void
 }
 
@@ -106,6 +114,20 @@ const transactionStatus = v.variant('status', [
     confirmations: count,
   }),
 ])
+const peerStatus = v.object({
+  node_id: v.string(),
+  address: v.string(),
+  remote: v.string(),
+  outbound: v.boolean(),
+  node_type: v.string(),
+  height: count,
+  clock_offset_ms: v.nullable(v.number()),
+  round_trip_ms: v.nullable(v.number()),
+  connected_ms: v.number(),
+})
+const peerStatuses = v.object({ type: v.literal('peer_status'), peers: v.array(peerStatus) })
+const listedNode = v.object({ node_id: v.string(), host: v.string(), port: count })
+const nodeList = v.object({ type: v.literal('node_list'), nodes: v.array(listedNode) })
 const refusal = v.object({ type: v.literal('ERROR'), code: v.string(), error: v.string() })
 
 interface Question {
@@ -190,6 +212,14 @@ class LineClient implements Client {
     if (answer.status !== 'included') return { status: answer.status }
     const { block_index: blockIndex, block_hash: blockHash, confirmations } = answer
     return { status: 'included', blockIndex, blockHash, confirmations }
+  }
+
+  async peers(): Promise<readonly PeerStatus[]> {
+    return this.#expect(peerStatuses, await this.#ask({ type: 'peer_status' })).peers
+  }
+
+  async nodes(): Promise<readonly ListedNode[]> {
+    return this.#expect(nodeList, await this.#ask({ type: 'node_discovery' })).nodes
   }
 
   close(): void {

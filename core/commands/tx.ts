@@ -1,11 +1,11 @@
-import { homedir } from 'node:os'
-import { isAbsolute, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { isObject, nestingMax, parseJsonText, type JsonObject } from '../chain/json.ts'
 import type { KeyPair } from '../chain/keys.ts'
 import { signTransaction, transactionHash } from '../chain/transaction.ts'
 import { exitCode, type ExitCode } from '../errors.ts'
 import { openKeyFile, openOrCreate } from '../keyfile.ts'
 import type { Command, Io } from './command.ts'
+import { dataDirOf } from './datadir.ts'
 import { readFlags, usageError, type Flags } from './flags.ts'
 import { importRows } from './import.ts'
 import { openRows } from './rows.ts'
@@ -131,14 +131,6 @@ function keyOf(values: Values, io: Io): KeyPair {
   if (warning !== undefined) warn(warning)
   if (created) io.err(`made a key for you: ${path} (address ${key.address})\n`)
   return key
-}
-
-// XDG Base Directory Specification: a relative path in the variable is to be ignored.
-function dataDirOf(given: string | undefined, io: Io): string {
-  if (given !== undefined) return resolve(io.cwd, given)
-  const { XDG_DATA_HOME: xdg, HOME: home } = io.env
-  if (xdg !== undefined && isAbsolute(xdg)) return join(xdg, 'aurex')
-  return join(home === undefined || home === '' ? homedir() : home, '.local/share/aurex')
 }
 
 async function submitOne(session: Session, key: KeyPair, data: JsonObject, values: Values, io: Io): Promise<ExitCode> {

@@ -1,7 +1,10 @@
 import * as v from 'valibot'
+import { isNodeId, publicKeyOf } from '../chain/keys.ts'
 import { AurexError } from '../errors.ts'
 import { limitsSchema } from '../limits.ts'
 import { logLevels } from '../log.ts'
+import { parseNetwork } from '../network/addresses/cidr.ts'
+import { parseHostPort } from '../network/hostport.ts'
 import type { LoadedPlugin } from '../plugin.ts'
 import { kindOf } from './value.ts'
 
@@ -27,17 +30,44 @@ type Entries = Readonly<Record<string, v.GenericSchema>>
 const text = v.pipe(v.string(), v.minLength(1))
 const described = (summary: string) => v.pipe(text, v.description(summary))
 
-/** `host:port`; an IPv6 address stands in brackets. */
-const peer = v.pipe(
-  v.string(),
-  v.check(
-    (address) => {
-      const port = Number(/^(?:\[[0-9A-Fa-f:.]+\]|[^\s:[\]/]+):(\d{1,5})$/.exec(address)?.[1])
-      return port >= 1 && port <= 65_535
-    },
-    ({ received }) => `expected host:port, got ${received}; write it like 127.0.0.1:13245`,
-  ),
+/** A list's item that some reader takes; `advice` says how it is written, for the text that was given. */
+const written = (
+  isRight: (text: string) => boolean,
+  expected: string,
+  advice: (text: string) => string,
+): v.GenericSchema<string, string> =>
+  v.pipe(
+    v.string(),
+    v.check(isRight, ({ input, received }) => `expected ${expected}, got ${received}; ${advice(input)}`),
+  )
+
+const peer = written((text) => parseHostPort(text).ok, 'host:port', likeHostPort)
+const network = written((text) => parseNetwork(text).ok, 'a network such as 10.0.0.0/8 or fd00::/8', likeNetwork)
+const node = written(
+  (text) => isNodeId(text) || publicKeyOf(text).ok,
+  'a node id or an address (64 lowercase hex digits)',
+  () => 'aurex key show prints both of a key; a node prints its own when it starts',
 )
+
+function likeHostPort(text: string): string {
+  const bare = text
+    .trim()
+    .replace(/^[a-z]+:\/\//, '')
+    .replace(/\/+$/, '')
+  const unbracketed = /^([0-9A-Fa-f:]*:[0-9A-Fa-f:]*):(\d{1,5})$/.exec(bare)
+  const guesses = [
+    bare,
+    ...(unbracketed === null ? [] : [`[${unbracketed[1]}]:${unbracketed[2]}`]),
+    `[${bare}]:13245`,
+    `${bare}:13245`,
+  ]
+  return `write it like ${guesses.find((guess) => parseHostPort(guess).ok) ?? '127.0.0.1:13245'}`
+}
+
+function likeNetwork(text: string): string {
+  const read = parseNetwork(text)
+  return read.ok ? '' : read.detail
+}
 
 export const coreSchema = v.strictObject({
   config: v.optional(described('read this file first: TOML, one a role in config/')),
@@ -61,11 +91,11 @@ export const coreSchema = v.strictObject({
   ),
   peers: v.optional(v.pipe(v.array(peer), v.description('nodes to connect to, host:port; they know others')), () => []),
   allow_peers: v.optional(
-    v.pipe(v.array(text), v.description('node ids or addresses: nobody else may be a peer')),
+    v.pipe(v.array(node), v.description('node ids or addresses: nobody else may be a peer')),
     () => [],
   ),
   dial_networks: v.optional(
-    v.pipe(v.array(text), v.description('private ones that may be dialled: 10.0.0.0/8')),
+    v.pipe(v.array(network), v.description('private ones that may be dialled: 10.0.0.0/8')),
     () => [],
   ),
   advertise: v.optional(v.pipe(peer, v.description('host:port that others are to dial'))),

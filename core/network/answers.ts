@@ -1,14 +1,16 @@
-import type { Block } from '../chain/block.ts'
+import { sealedHeaderOf, type Block, type SealedHeader } from '../chain/block.ts'
 import type { JsonObject } from '../chain/json.ts'
 import { formatTimestamp } from '../chain/timestamp.ts'
-import { accepted, decline, type Verdict } from '../errors.ts'
-import type { Admission, Connection } from '../plugin.ts'
+import { decline } from '../errors.ts'
+import { isLoopback } from './addresses/ip.ts'
+import { hostPortText } from './hostport.ts'
 import { requests, type Fields, type RequestType } from './messages.ts'
 import type { ModuleParts, NetworkChain, NetworkModule, Sender } from './module.ts'
 import type { Answer } from './session.ts'
 
 const nodesListedMax = 1_000
 const responseBlocksMax = 100
+const responseHeadersMax = 2_000
 const responseBytesMax = 8 * 1024 * 1024
 
 type Answers = {
@@ -28,7 +30,6 @@ export function answers(parts: ModuleParts): NetworkModule {
 
 function answersOf(parts: ModuleParts): Answers {
   const { chain } = parts
-  const blocks = new BlockTurns()
   /** Most requests need a chain, and a gateway has none. */
   const withChain =
     <T extends RequestType>(
@@ -39,54 +40,28 @@ function answersOf(parts: ModuleParts): Answers {
   return {
     ping: () => ({ make: () => pong(parts) }),
     node_discovery: () => ({ make: () => nodeList(parts) }),
-    NEW_TRANSACTION: withChain<'NEW_TRANSACTION'>(async (its, _fields, message, { connection }) => {
-      const result = await its.submitTransaction(message, connection.id)
-      if (!result.ok) return { refusal: result }
-      const { hash } = result.value
-      const said = whatBecameOf(its, result.value)
-      return { message: { type: 'MINING_STARTED', miner: parts.identity.nodeId, message: said, tx_hash: hash } }
-    }),
-    new_block: withChain<'new_block'>(async (its, { data }, _message, { connection }) => {
-      const verdict = await blocks.take(connection, () => its.submitBlock(data, connection.id))
-      // A block that is here already is what was wanted: blocks reach a node from many sides.
-      if (verdict.ok || verdict.code === 'known') return undefined
-      return { refusal: verdict, close: verdict.provable }
-    }),
     block_request: withChain<'block_request'>((its, fields) => {
       if ('from' in fields && fields.from > fields.to) {
         return { refusal: decline('bad-message', `from: expected at most to (${fields.to}), got ${fields.from}`) }
       }
       return { make: () => ({ type: 'block_response', blocks: blocksOf(its, fields) }) }
     }),
+    header_request: withChain<'header_request'>((its, { locator }) => ({
+      make: () => ({ type: 'header_response', headers: headersAfter(its, locator) }),
+    })),
     transaction_status: withChain<'transaction_status'>((its, { tx_hash }) => ({
       make: () => transactionStatus(its, tx_hash),
     })),
     chain_info: withChain<'chain_info'>((its) => ({ make: () => chainInfo(its) })),
+    // Who is connected with whom is not everybody's business: it is where an attack on one node begins.
+    peer_status: (_fields, _message, { connection }) =>
+      isLoopback(connection.remoteHost) ? { make: () => peerStatus(parts) } : { refusal: loopbackOnly },
   }
 }
 
-/**
- * Blocks of one connection are taken one after the other: the second often stands on the first. After one that no honest
- * program sends, those behind it are not looked at, since the connection is about to end.
- */
-class BlockTurns {
-  readonly #last = new WeakMap<Connection, Promise<Verdict>>()
+const loopbackOnly = decline('loopback-only', 'peers are only shown on the machine of the node itself')
 
-  take(connection: Connection, submit: () => Promise<Verdict>): Promise<Verdict> {
-    const before = this.#last.get(connection)
-    const next = before === undefined ? submit() : this.#after(before, submit)
-    this.#last.set(connection, next)
-    return next
-  }
-
-  async #after(before: Promise<Verdict>, submit: () => Promise<Verdict>): Promise<Verdict> {
-    // Ours was the fault where it failed, and that is told in its own place.
-    const verdict = await before.catch(() => accepted)
-    return verdict.ok || !verdict.provable ? await submit() : verdict
-  }
-}
-
-const noChain: Answer = { refusal: decline('no-chain', 'this node keeps no chain; ask one that does') }
+export const noChain: Answer = { refusal: decline('no-chain', 'this node keeps no chain; ask one that does') }
 
 function pong({ chain, identity, runtime }: ModuleParts): JsonObject {
   const timestamp = formatTimestamp(runtime.clock.now())
@@ -103,14 +78,6 @@ function nodeList(parts: ModuleParts): JsonObject {
     .map(({ node_id, host, port }) => ({ node_id, host, port }))
   const nodes = own === undefined ? others : [{ node_id: identity.nodeId, host: own.host, port: own.port }, ...others]
   return { type: 'node_list', nodes: nodes.slice(0, nodesListedMax) }
-}
-
-function whatBecameOf(chain: NetworkChain, { status, hash }: Admission): string {
-  const now = chain.status(hash)
-  if (status !== 'admitted') return now.status === 'included' ? `already in block ${now.blockIndex}` : 'already pending'
-  const due = chain.due()
-  if ('when' in due || now.status === 'included') return 'Mining started'
-  return `Kept until a block records it; this node waits for ${due.waitsFor}`
 }
 
 function transactionStatus(chain: NetworkChain, hash: string): JsonObject {
@@ -135,21 +102,57 @@ function chainInfo(chain: NetworkChain): JsonObject {
   }
 }
 
-/** Oldest first. As many as a response holds, and always one where there is one: who wants more asks from there. */
-function blocksOf(chain: NetworkChain, fields: Fields<'block_request'>): JsonObject[] {
-  if ('hash' in fields) return [chain.block(fields.hash)].filter((block) => block !== undefined).map(blockJson)
-  const blocks: JsonObject[] = []
-  let bytes = 0
-  for (let index = fields.from; index <= fields.to && blocks.length < responseBlocksMax; index++) {
-    const stored = chain.headerAt(index)
-    const block = stored && chain.block(stored.header.current_hash)
-    if (block === undefined) break
-    bytes += Buffer.byteLength(JSON.stringify(block))
-    if (bytes > responseBytesMax && blocks.length > 0) break
-    blocks.push(blockJson(block))
-  }
-  return blocks
+function peerStatus({ peers, runtime }: ModuleParts): JsonObject {
+  const now = runtime.clock.monotonic()
+  const listed = peers.all().map((peer): JsonObject => {
+    const { connection, facts } = peer
+    return {
+      node_id: peer.nodeId,
+      address: facts.key.address,
+      remote: hostPortText({ host: connection.remoteHost, port: connection.remotePort }),
+      outbound: peer.outbound,
+      node_type: facts.nodeType,
+      height: peer.height,
+      clock_offset_ms: peer.clockOffset ?? null,
+      round_trip_ms: peer.roundTrip === undefined ? null : Math.round(peer.roundTrip),
+      connected_ms: Math.round(now - peer.since),
+    }
+  })
+  return { type: 'peer_status', peers: listed }
 }
 
-// A block is JSON by its schema; only an interface without an index signature does not show it.
-const blockJson = (block: Block): JsonObject => block as unknown as JsonObject
+function blocksOf(chain: NetworkChain, fields: Fields<'block_request'>): JsonObject[] {
+  if ('hash' in fields) return [chain.block(fields.hash)].filter((block) => block !== undefined).map(json)
+  const blockAt = (index: number): Block | undefined => {
+    const stored = chain.headerAt(index)
+    return stored && chain.block(stored.header.current_hash)
+  }
+  return fitting(fields.from, Math.min(fields.to, fields.from + responseBlocksMax - 1), blockAt)
+}
+
+/** Of the recorded chain, after the newest of these hashes that is on it; from block 1 where none of them is. */
+function headersAfter(chain: NetworkChain, locator: readonly string[]): JsonObject[] {
+  const known = locator.map((hash) => chain.header(hash)).filter((stored) => stored?.recorded === true)
+  const from = Math.max(0, ...known.map((stored) => stored!.header.index)) + 1
+  return fitting(from, from + responseHeadersMax - 1, (index) => {
+    const stored = chain.headerAt(index)
+    return stored && sealedHeaderOf(stored.header)
+  })
+}
+
+/** Oldest first. As many as a response holds, and always one where there is one: who wants more asks from there. */
+function fitting(from: number, to: number, at: (index: number) => SealedHeader | undefined): JsonObject[] {
+  const parts: JsonObject[] = []
+  let bytes = 0
+  for (let index = from; index <= to; index++) {
+    const part = at(index)
+    if (part === undefined) break
+    bytes += Buffer.byteLength(JSON.stringify(part))
+    if (bytes > responseBytesMax && parts.length > 0) break
+    parts.push(json(part))
+  }
+  return parts
+}
+
+// Blocks and headers are JSON by their schema; only an interface without an index signature does not show it.
+const json = (part: SealedHeader): JsonObject => part as unknown as JsonObject

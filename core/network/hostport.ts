@@ -7,7 +7,7 @@ export interface HostPort {
   readonly port: number
 }
 
-const pattern = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]]{1,253})):(\d{1,5})$/
+const pattern = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/]{1,253})):(\d{1,5})$/
 
 /** Reads `host:port`; an IPv6 address stands in brackets (RFC 3986, 3.2.2). Refuses `bad-address`. */
 export function parseHostPort(text: string): Result<HostPort> {

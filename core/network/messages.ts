@@ -1,9 +1,13 @@
 import * as v from 'valibot'
 import { isHash } from '../chain/canonical.ts'
-import { isObject, type JsonObject } from '../chain/json.ts'
+import type { JsonObject } from '../chain/json.ts'
+import { decline, type Refusal } from '../errors.ts'
 
 const hash = v.custom<string>(isHash, 'expected 64 lowercase hex digits')
 const height = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+
+/** As many as Bitcoin takes in a locator. Beyond them none is looked at: others know of no limit. */
+const locatorHashesMax = 101
 
 /**
  * What a client may ask (protocol section 5; the last three are extras). Fields that are not named here are not looked
@@ -12,14 +16,20 @@ const height = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 export const requests = {
   ping: v.object({}),
   node_discovery: v.object({}),
-  NEW_TRANSACTION: v.object({}),
-  new_block: v.object({ data: v.custom<JsonObject>(isObject, 'expected a block, a JSON object') }),
   block_request: v.union(
     [v.object({ hash }), v.object({ from: height, to: height })],
     'expected a hash (64 lowercase hex digits), or from and to (integers from 0 up)',
   ),
+  header_request: v.object({
+    locator: v.pipe(
+      v.array(v.unknown(), 'expected a list of hashes'),
+      v.transform((all) => all.slice(0, locatorHashesMax)),
+      v.array(hash),
+    ),
+  }),
   transaction_status: v.object({ tx_hash: hash }),
   chain_info: v.object({}),
+  peer_status: v.object({}),
 } as const
 
 export type RequestType = keyof typeof requests
@@ -54,4 +64,14 @@ export function requestIdOf(message: JsonObject): RequestId | undefined {
   const id = message['request_id']
   if (typeof id === 'number') return Number.isSafeInteger(id) ? id : undefined
   return typeof id === 'string' && id.length <= echoCharactersMax ? id : undefined
+}
+
+const codePattern = /^[a-z0-9-]{1,64}$/i
+
+/** What an `ERROR` of the other side says. A code that is none is `unknown`: it goes where codes are counted and compared. */
+export function complaintOf({ code, error }: JsonObject): Refusal {
+  return decline(
+    typeof code === 'string' && codePattern.test(code) ? code : 'unknown',
+    typeof error === 'string' ? echo(error) : 'no reason was given',
+  )
 }

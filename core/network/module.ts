@@ -10,6 +10,7 @@ import type { Limits } from '../limits.ts'
 import type { Log } from '../log.ts'
 import type { Connection, NodeFacts, Storage, Transport } from '../plugin.ts'
 import type { Runtime } from '../runtime.ts'
+import type { Bans } from './bans.ts'
 import type { HostPort } from './hostport.ts'
 import type { Peer, PeerFacts } from './peer.ts'
 import type { Peers } from './peers.ts'
@@ -29,12 +30,23 @@ export interface MessageType {
   handle(fields: never, message: JsonObject, sender: Sender): Answer | Promise<Answer>
 }
 
+/** What an older program said, in today's words, or what it is answered without them. */
+export type Translation = ({ readonly message: JsonObject } | { readonly answer: Answer }) & {
+  /** Today's answer, or `ERROR`, in the words of who asked. */
+  readonly word: (answer: JsonObject) => JsonObject
+}
+
 /** One part of the network: the messages that it understands, and what it hears of peers. */
 export interface NetworkModule {
   readonly messages: Readonly<Record<string, MessageType>>
+  /** Looked at before `messages`; undefined where the message is not in an older dialect. */
+  translate?(message: JsonObject): Translation | undefined
   /** A handshake was completed. */
   joined?(peer: Peer): void
-  left?(peer: Peer): void
+  /** `reason`: the code that ended it, or `disconnected`. */
+  left?(peer: Peer, reason: string): void
+  /** A connection is closed, a client's or a peer's. */
+  closed?(connection: Connection): void
   /** Everything is up and listens. */
   start?(): void
   stop?(): void | Promise<void>
@@ -65,12 +77,17 @@ export type NetworkChain = Pick<
   | 'pendingCount'
   | 'pending'
   | 'pendingHashes'
+  | 'pendingByPrefix'
+  | 'pendingSince'
+  | 'pendingOlderThan'
   | 'due'
   | 'submitTransaction'
   | 'submitBlock'
+  | 'prepareBranch'
   | 'submitBranch'
   | 'trail'
   | 'watch'
+  | 'forget'
 >
 
 /** What every part of the network is made of. */
@@ -87,12 +104,16 @@ export interface NetworkParts {
   readonly settings: NetworkSettings
   readonly transports: readonly Transport[]
   readonly emit: <E extends keyof CoreEvents>(event: E, fact: CoreEvents[E]) => void
+  /** Told when this node begins to fetch a chain that is far ahead of its own, and when that is over. */
+  readonly behind?: (behind: boolean) => void
   /** Where others can reach this node; undefined while it does not listen. */
   readonly publicAddress: () => HostPort | undefined
 }
 
 export interface ModuleParts extends NetworkParts {
   readonly peers: Peers
+  /** Who is kept out: asked before a handshake is completed, and before a node is dialled. */
+  readonly bans: Bans
 }
 
 /** The door to who fetches what is missing. */
@@ -109,7 +130,8 @@ export interface Catchup {
 export interface Dialling {
   /**
    * Resolves when the other side has proven who it is and is a peer, or to why not: `connect-failed`, `connect-slow`,
-   * `handshake-slow`, a code of protocol section 5, or `duplicate`: it is a node that we are connected with already.
+   * `handshake-slow`, `disconnected`, a code of protocol section 5, `not-allowed`, or `duplicate`: it is a node that we are
+   * connected with already. Never rejects.
    */
   dial(to: HostPort): Promise<Result<PeerFacts>>
 }

@@ -1,20 +1,24 @@
 import type { Inbox } from '../plugin.ts'
 import { addresses } from './addresses/addresses.ts'
 import { answers } from './answers.ts'
+import { Bans, bansPath } from './bans.ts'
 import { dialects } from './dialects.ts'
+import { Farewells } from './farewells.ts'
 import { handshakes } from './handshake.ts'
 import { createInbox } from './inbox.ts'
-import type { ModuleParts, NetworkModule, NetworkParts } from './module.ts'
+import { keepalive } from './keepalive.ts'
+import type { Dialling, ModuleParts, NetworkModule, NetworkParts } from './module.ts'
 import type { Peer } from './peer.ts'
 import { Peers } from './peers.ts'
 import { relay } from './relay/relay.ts'
 import { sync } from './sync/sync.ts'
 
 /** What a node does with messages, whatever carries them. */
-export interface Network {
+export interface Network extends Dialling {
   /** The door for what transports carry. */
   readonly inbox: Inbox
   readonly peers: Peers
+  readonly bans: Bans
   /** Everything is up: looks for peers from now on. */
   start(): void
   stop(): Promise<void>
@@ -24,25 +28,39 @@ export function createNetwork(parts: NetworkParts): Network {
   const modules: NetworkModule[] = []
   const peers = new Peers({
     joined: (peer: Peer) => modules.forEach((module) => module.joined?.(peer)),
-    left: (peer: Peer) => modules.forEach((module) => module.left?.(peer)),
+    left: (peer: Peer, reason: string) => modules.forEach((module) => module.left?.(peer, reason)),
   })
-  const shared: ModuleParts = { ...parts, peers }
+  const shared: ModuleParts = { ...parts, peers, bans: openBans(parts) }
   const catchup = sync(shared)
-  const handshake = handshakes(shared)
+  const farewells = new Farewells()
+  const handshake = handshakes({ ...shared, farewells, attend: (connection) => door.attend(connection) })
   modules.push(
     answers(shared),
     handshake,
+    keepalive(shared),
     relay({ ...shared, catchup }),
     catchup,
     addresses({ ...shared, dial: (to) => handshake.dial(to) }),
     dialects(shared),
   )
+  const door = createInbox({ ...shared, farewells, modules })
   return {
-    inbox: createInbox({ ...shared, modules }),
+    inbox: door,
     peers,
+    bans: shared.bans,
+    dial: (to) => handshake.dial(to),
     start: () => modules.forEach((module) => module.start?.()),
     async stop() {
       for (const module of modules.toReversed()) await module.stop?.()
     },
   }
 }
+
+const openBans = ({ runtime, limits, log, node }: NetworkParts): Bans =>
+  new Bans({
+    runtime,
+    log,
+    path: bansPath(node),
+    bansMax: limits.bans_max,
+    fileBytesMax: limits.bans_file_bytes_max,
+  })

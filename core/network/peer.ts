@@ -1,11 +1,12 @@
-import { LRUCache } from 'lru-cache'
 import type { Hash } from '../chain/canonical.ts'
 import type { JsonObject } from '../chain/json.ts'
 import type { NodeId, PublicKey } from '../chain/keys.ts'
 import type { Refusal, Result } from '../errors.ts'
+import type { Limits } from '../limits.ts'
 import type { Connection } from '../plugin.ts'
 import type { Clock } from '../runtime.ts'
 import type { HostPort } from './hostport.ts'
+import { MessageRate } from './rate.ts'
 import { Requests } from './requests.ts'
 
 /** What a completed handshake proved of the other side, and what it said. */
@@ -20,13 +21,14 @@ export interface PeerFacts {
   readonly features: ReadonlySet<string>
 }
 
-/** Transactions and blocks of which it is remembered that one peer has them. */
-const inventoryMax = 8_192
+/** Transactions and blocks of which it is remembered that one peer has them: so many at least, twice as many at most. */
+const inventoryMin = 8_192
 
 export interface PeerParts {
   readonly connection: Connection
   readonly facts: PeerFacts
   readonly clock: Clock
+  readonly limits: Pick<Limits, 'peer_messages_per_second_max'>
   /** Ends the peer; `refusal.provable` also keeps it out for a while. */
   readonly drop: (peer: Peer, refusal: Refusal) => void
 }
@@ -36,6 +38,7 @@ export class Peer {
   readonly connection: Connection
   readonly facts: PeerFacts
   readonly requests: Requests
+  readonly rate: MessageRate
   /** Monotonic milliseconds. */
   readonly since: number
   /** The highest block that it was heard to have. A claim. */
@@ -46,15 +49,23 @@ export class Peer {
   roundTrip: number | undefined
   /** `NEW_TRANSACTION`s that we asked it for and that are still to come. */
   transactionsExpected = 0
+  /** Monotonic milliseconds: when it last sent a message. */
+  heardAt: number
+  /** Code of the `ERROR` that was the last thing it said. */
+  complaint: string | undefined
   readonly #parts: PeerParts
-  readonly #inventory = new LRUCache<Hash, true>({ max: inventoryMax })
+  // Two generations, of which the older one goes as a whole: JavaScriptCore steps over all that was deleted before the
+  // oldest of one set.
+  #inventory = new Set<Hash>()
+  #olderInventory = new Set<Hash>()
 
   constructor(parts: PeerParts) {
     this.#parts = parts
     this.connection = parts.connection
     this.facts = parts.facts
     this.requests = new Requests(parts.connection, parts.clock)
-    this.since = parts.clock.monotonic()
+    this.rate = new MessageRate(parts.limits.peer_messages_per_second_max, parts.clock)
+    this.since = this.heardAt = parts.clock.monotonic()
     this.height = parts.facts.height
   }
 
@@ -72,6 +83,7 @@ export class Peer {
   }
 
   send(message: JsonObject): void {
+    this.rate.sent(message)
     this.connection.send(message)
   }
 
@@ -82,11 +94,20 @@ export class Peer {
 
   /** Whether it is known to have a transaction or block: it sent it, announced it, or was sent it. */
   has(hash: Hash): boolean {
-    return this.#inventory.has(hash)
+    return this.#inventory.has(hash) || this.#olderInventory.has(hash)
   }
 
   nowHas(hash: Hash): void {
-    this.#inventory.set(hash, true)
+    this.#inventory.add(hash)
+    if (this.#inventory.size < inventoryMin) return
+    this.#olderInventory = this.#inventory
+    this.#inventory = new Set()
+  }
+
+  /** It sent a message. */
+  heard(): void {
+    this.heardAt = this.#parts.clock.monotonic()
+    this.complaint = undefined
   }
 
   /** Says why, closes, and keeps it out for a while where `refusal.provable`. */

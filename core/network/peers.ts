@@ -4,7 +4,7 @@ import type { Peer } from './peer.ts'
 
 export interface PeersParts {
   readonly joined: (peer: Peer) => void
-  readonly left: (peer: Peer) => void
+  readonly left: (peer: Peer, reason: string) => void
 }
 
 /** The nodes that this one is connected with, each once. */
@@ -39,10 +39,11 @@ export class Peers {
     this.#parts.joined(peer)
   }
 
-  remove(peer: Peer): void {
+  /** `reason`: the code that ended it, or `disconnected`. */
+  remove(peer: Peer, reason: string): void {
     if (!this.#byConnection.delete(peer.connection)) return
     this.#byNodeId.delete(peer.nodeId)
     peer.requests.end()
-    this.#parts.left(peer)
+    this.#parts.left(peer, reason)
   }
 }

@@ -1,8 +1,8 @@
-import { isObject, type JsonObject } from '../chain/json.ts'
+import type { JsonObject } from '../chain/json.ts'
 import { decline, found, type Result } from '../errors.ts'
 import type { Connection } from '../plugin.ts'
 import type { Clock, Timer } from '../runtime.ts'
-import { echo } from './messages.ts'
+import { complaintOf } from './messages.ts'
 
 /** Questions to one peer that may wait for their answers at once. */
 const waitingMax = 64
@@ -60,7 +60,7 @@ export class Requests {
   take(message: JsonObject): boolean {
     const waiting = this.#waitingFor(message)
     if (waiting === undefined) return false
-    waiting.settle(message['type'] === 'ERROR' ? errorOf(message) : found(message))
+    waiting.settle(message['type'] === 'ERROR' ? complaintOf(message) : found(message))
     return true
   }
 
@@ -69,7 +69,9 @@ export class Requests {
     for (const { settle } of this.#waiting.values()) settle(decline('disconnected', 'the peer is gone'))
   }
 
-  #waitingFor({ type, request_id: id }: JsonObject): Waiting | undefined {
+  #waitingFor({ type, request_id: id, peers }: JsonObject): Waiting | undefined {
+    // Question and answer have one name here: without peers it asks.
+    if (type === 'peer_list' && peers === undefined) return undefined
     if (typeof id === 'number') {
       const waiting = this.#waiting.get(id)
       return type === 'ERROR' || waiting?.answerType === type ? waiting : undefined
@@ -77,12 +79,4 @@ export class Requests {
     if (id !== undefined) return undefined
     return [...this.#waiting.values()].find(({ answerType }) => answerType === type)
   }
-}
-
-function errorOf(message: JsonObject) {
-  const { code, error } = isObject(message) ? message : {}
-  return decline(
-    typeof code === 'string' ? code.slice(0, 64) : 'unknown',
-    typeof error === 'string' ? echo(error) : 'no reason was given',
-  )
 }

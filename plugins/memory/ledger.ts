@@ -30,7 +30,7 @@ export interface Recorded {
 
 /** The ledger in maps. Keeps the objects that it is given: they are never changed by anybody. */
 export class MemoryLedger implements Storage {
-  readonly location = 'memory'
+  readonly location: string = 'memory'
   #genesis: string | undefined
   /** By height. */
   readonly #chain: Recorded[] = []

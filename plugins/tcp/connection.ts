@@ -9,6 +9,7 @@ import type {
   Socket,
   Timer,
 } from '../../core/index.ts'
+import type { Silent } from './crowd.ts'
 import { Lines } from './lines.ts'
 import { Outbox } from './outbox.ts'
 
@@ -19,16 +20,19 @@ export interface ConnectionParts {
   readonly runtime: Runtime
   readonly limits: Limits
   readonly log: Log
+  /** Its first message is complete. */
+  readonly spoke: () => void
 }
 
 /**
- * Who does not take its answers is asked for no more questions: beyond this share of the send queue nothing is read from
- * it, so that a client may send as far ahead as it likes. The rest is for what it did not ask for.
+ * Beyond this share of the send queue no answers are made for who does not take them, and from a client nothing is read,
+ * so that it may send as far ahead as it likes. A peer is read from all the same: it may be waiting, with as much for
+ * us, that we take something first, and both would wait for ever. The rest of the queue is for what was not asked for.
  */
 const unreadShareMax = 1 / 16
 
 /** JSON lines on one socket, with its deadlines. Time is kept by one timer that is armed anew when it runs out. */
-export class TcpConnection implements Connection {
+export class TcpConnection implements Connection, Silent {
   readonly id: string
   readonly remoteHost: string
   readonly remotePort: number
@@ -38,9 +42,13 @@ export class TcpConnection implements Connection {
   readonly #outbox: Outbox
   #handlers: ConnectionHandlers | undefined
   #state: 'open' | 'closing' | 'closed' = 'open'
-  /** Reading was stopped by the network; by answers that are not taken. */
+  #promoted = false
+  /** No message was complete yet. */
+  #silent = true
+  /** Reading was stopped by the network. */
   #paused = false
-  #choked = false
+  /** Too much is not taken by the other side. */
+  #full = false
   #pumping = false
   /** The other side will send nothing more. */
   #ended = false
@@ -92,14 +100,21 @@ export class TcpConnection implements Connection {
   // ---- for the network ----
 
   promote(): void {
-    // to be built
+    this.#promoted = true
+    this.#lines.raise(this.#messageBytesMax())
+    if (this.#full) this.#readOn()
+  }
+
+  get full(): boolean {
+    return this.#full
   }
 
   send(message: JsonObject): void {
     if (this.#state !== 'open') return
-    this.#lastMessageAt = this.#now()
+    // A peer that is gone would never be found out if what we send it kept it alive.
+    if (!this.#promoted) this.#lastMessageAt = this.#now()
     this.#outbox.send(Buffer.from(`${JSON.stringify(message)}\n`))
-    if (!this.#choked && this.#outbox.bytes > this.#unreadBytesMax()) this.#choke()
+    if (!this.#full && this.#outbox.bytes > this.#unreadBytesMax()) this.#filled()
   }
 
   close(reason: string): void {
@@ -151,6 +166,12 @@ export class TcpConnection implements Connection {
     this.#handlers?.closed()
   }
 
+  /** Too many others have not said anything either. */
+  hurry(): void {
+    const detail = `no complete message within ${this.#parts.limits.handshake_milliseconds_max / 1000} s, like many others`
+    this.#broken(this.#begunAt === undefined ? 'idle' : 'too-slow', detail)
+  }
+
   destroy(): void {
     this.#parts.socket.destroy()
   }
@@ -165,22 +186,27 @@ export class TcpConnection implements Connection {
     return this.#parts.limits.send_queue_bytes_max * unreadShareMax
   }
 
-  #choke(): void {
-    this.#choked = true
+  #filled(): void {
+    this.#full = true
     this.#lastTakenAt = this.#now()
-    this.#parts.socket.pause()
+    if (!this.#mayRead()) this.#parts.socket.pause()
     this.#arm()
   }
 
   #shrank(): void {
     this.#lastTakenAt = this.#now()
-    if (!this.#choked || this.#outbox.bytes > this.#unreadBytesMax() / 2) return
-    this.#choked = false
-    this.#readOn()
+    if (!this.#full || this.#outbox.bytes > this.#unreadBytesMax() / 2) return
+    this.#full = false
+    this.#handlers?.roomy?.()
+    if (!this.#promoted) this.#readOn()
+  }
+
+  #mayRead(): boolean {
+    return !this.#paused && (this.#promoted || !this.#full)
   }
 
   #readOn(): void {
-    if (this.#paused || this.#choked || this.#state !== 'open') return
+    if (!this.#mayRead() || this.#state !== 'open') return
     // The other side is not to blame for the time that we did not read.
     const now = this.#now()
     this.#lastByteAt = this.#lastMessageAt = now
@@ -191,6 +217,11 @@ export class TcpConnection implements Connection {
   }
 
   // ---- reading ----
+
+  #messageBytesMax(): number {
+    const { client_message_bytes_max, peer_message_bytes_max } = this.#parts.limits
+    return this.#promoted ? peer_message_bytes_max : client_message_bytes_max
+  }
 
   #pump(): void {
     if (this.#pumping) return // A handler resumed: the loop below goes on.
@@ -206,14 +237,14 @@ export class TcpConnection implements Connection {
   }
 
   #isReading(): boolean {
-    return this.#state === 'open' && !this.#paused && !this.#choked && !this.#finished
+    return this.#state === 'open' && this.#mayRead() && !this.#finished
   }
 
   #takeNext(): boolean {
     const line = this.#lines.next()
     if (line === undefined) return false
     if (line === 'too-large') {
-      this.#broken('too-large', `a message is at most ${this.#parts.limits.client_message_bytes_max} bytes long`)
+      this.#broken('too-large', `a message is at most ${this.#messageBytesMax()} bytes long`)
       return false
     }
     this.#deliver(line.message)
@@ -221,6 +252,10 @@ export class TcpConnection implements Connection {
   }
 
   #deliver(message: Uint8Array): void {
+    if (this.#silent) {
+      this.#silent = false
+      this.#parts.spoke()
+    }
     this.#lastMessageAt = this.#now()
     this.#begunAt = undefined
     this.#handlers?.message(message)
@@ -267,8 +302,13 @@ export class TcpConnection implements Connection {
   #nextDeadline(): number {
     const { limits } = this.#parts
     if (this.#state === 'closing') return this.#closingSince + limits.message_milliseconds_max
-    if (this.#choked) return this.#lastTakenAt + limits.message_milliseconds_max
-    if (this.#paused) return this.#now() + limits.idle_milliseconds_max
+    const taken = this.#full ? this.#lastTakenAt + limits.message_milliseconds_max : Infinity
+    return Math.min(taken, this.#mayRead() ? this.#readDeadline() : this.#now() + limits.idle_milliseconds_max)
+  }
+
+  /** Of what the other side is to send. */
+  #readDeadline(): number {
+    const { limits } = this.#parts
     const idle = this.#lastMessageAt + limits.idle_milliseconds_max
     if (this.#begunAt === undefined) return idle
     const slow = this.#begunAt + limits.message_milliseconds_max
@@ -298,7 +338,7 @@ export class TcpConnection implements Connection {
     if (this.#state === 'closing') {
       log.debug('a closing connection did not take what was left', { id: this.id, remote: this.remoteHost })
       this.destroy()
-    } else if (this.#choked) {
+    } else if (this.#full && this.#lastTakenAt + limits.message_milliseconds_max <= now) {
       this.#drop(this.#outbox.bytes)
     } else if (this.#begunAt !== undefined && this.#begunAt + limits.message_milliseconds_max <= now) {
       const seconds = limits.message_milliseconds_max / 1000

@@ -10,7 +10,7 @@ export type Line = { readonly message: Uint8Array } | 'too-large' | undefined
  * times however small the pieces are.
  */
 export class Lines {
-  readonly #messageBytesMax: number
+  #messageBytesMax: number
   /** Pushed, not yet looked at. */
   readonly #chunks: Uint8Array[] = []
   /** Start of the message whose end has not come, in the first `#length` bytes. */
@@ -18,6 +18,11 @@ export class Lines {
   #length = 0
 
   constructor(messageBytesMax: number) {
+    this.#messageBytesMax = messageBytesMax
+  }
+
+  /** From now on a message may be so long. */
+  raise(messageBytesMax: number): void {
     this.#messageBytesMax = messageBytesMax
   }
 

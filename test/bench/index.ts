@@ -2,11 +2,22 @@
 import { parseArgs } from 'node:util'
 import { commits } from './commits.ts'
 import { growth } from './growth.ts'
+import { propagation } from './propagation.ts'
 import { ratioOf, type Row } from './row.ts'
+import { spread } from './spread.ts'
 import { start } from './start.ts'
+import { sync } from './sync.ts'
 import { transactions } from './transactions.ts'
 
-const benches: Record<string, () => Promise<Row[]>> = { transactions, commits, start, growth }
+const benches: Record<string, () => Promise<Row[]>> = {
+  transactions,
+  commits,
+  start,
+  growth,
+  sync,
+  spread,
+  propagation,
+}
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } })
 const names = positionals.length === 0 ? Object.keys(benches) : positionals

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { keyPairOfPem, privatePemOf } from '../../core/chain/keys.ts'
 import type { Runtime, Socket, SocketHandlers } from '../../core/index.ts'
@@ -10,6 +12,8 @@ export interface RuntimeBench {
   until(fact: () => boolean): Promise<void>
   /** Lets some milliseconds pass. */
   pass(milliseconds: number): Promise<void>
+  /** A place that never answers who connects to it, until `answer` is called (and then it may, late). */
+  silence(): Promise<{ readonly host: string; readonly port: number; answer(): void }>
   /** A folder to make files in. */
   readonly directory: string
   readonly faults: unknown[]
@@ -187,6 +191,47 @@ export function runtimeContract(name: string, make: () => RuntimeBench): void {
       expect(client.events).toEqual([])
     })
 
+    test('sockets: what connects in time is not bothered by its time limit', async () => {
+      const server = new Ear()
+      const listener = await listen(server.handlers)
+      const client = new Ear()
+      const socket = await settled(bench, bench.runtime.connect('127.0.0.1', listener.port, client.handlers, 100))
+      await bench.pass(150)
+      socket.write(text('still here'))
+      await bench.until(() => server.text === 'still here')
+      expect(client.events).toEqual(['open'])
+      socket.destroy()
+      listener.stop()
+      const refused = bench.runtime.connect('127.0.0.1', listener.port, new Ear().handlers, 100)
+      expect(await codeOf(settled(bench, refused))).toBe('connect-failed')
+    })
+
+    test('sockets: who does not answer in time is given up, and no handler hears of it, then or later', async () => {
+      const silence = await bench.silence()
+      const client = new Ear()
+      const start = bench.runtime.clock.monotonic()
+      const slow = bench.runtime.connect(silence.host, silence.port, client.handlers, 200)
+      expect(await codeOf(settled(bench, slow))).toBe('connect-slow')
+      expect(bench.runtime.clock.monotonic() - start).toBeWithin(199, 1_000)
+      silence.answer()
+      await bench.pass(1_500)
+      expect(client.events).toEqual([])
+      expect(bench.faults).toEqual([])
+    })
+
+    test('resolve: an address is its own, a name has at least one, and an unknown name none', async () => {
+      const { runtime } = bench
+      for (const address of ['127.0.0.1', '10.1.2.3', '2001:db8::1']) {
+        expect(await settled(bench, runtime.resolve(address))).toHaveLength(1)
+      }
+      expect(await settled(bench, runtime.resolve('10.1.2.3'))).toEqual(['10.1.2.3'])
+      const local = await settled(bench, runtime.resolve('localhost'))
+      expect(local.length).toBeGreaterThan(0)
+      for (const address of local) expect(isIP(address)).not.toBe(0)
+      // RFC 6761, 6.4: there is no such name, ever.
+      expect(await codeOf(settled(bench, runtime.resolve('no-such-name.invalid')))).toBe('name-unknown')
+    })
+
     test('timers: run in order of their time, not before it; a cancelled one never runs', async () => {
       const { clock } = bench.runtime
       const ran: string[] = []
@@ -226,6 +271,23 @@ export function runtimeContract(name: string, make: () => RuntimeBench): void {
       expect(() => files.mode(join(bench.directory, 'none'))).toThrow('ENOENT')
     })
 
+    test('files: what is appended stands at the end; the size is in bytes, and absent is undefined', () => {
+      const { files } = bench.runtime
+      files.makeDirectory(bench.directory)
+      const path = join(bench.directory, 'node.bans')
+      expect(files.size(path)).toBeUndefined()
+      files.appendText(path, 'ä\n', 0o600)
+      expect([files.size(path), files.mode(path)]).toEqual([3, 0o600])
+      files.appendText(path, 'b\n', 0o644)
+      expect([files.readText(path), files.size(path), files.mode(path)]).toEqual(['ä\nb\n', 5, 0o600])
+      files.appendText(path, '', 0o600)
+      expect(files.size(path)).toBe(5)
+      const made = join(bench.directory, 'made')
+      files.createText(made, 'first\n', 0o600)
+      files.appendText(made, 'second\n', 0o600)
+      expect([files.readText(made), files.size(made)]).toEqual(['first\nsecond\n', 13])
+    })
+
     test('random: as long as asked, and different each time', () => {
       const [a, b] = [bench.runtime.random(32), bench.runtime.random(32)]
       expect([a.length, b.length, bench.runtime.random(0).length]).toEqual([32, 32, 0])
@@ -244,9 +306,25 @@ export function runtimeContract(name: string, make: () => RuntimeBench): void {
       await bench.until(() => answers.length === 2)
       expect(answers).toEqual([true, false])
     })
+
+    test('verifyByRuleInBackground: the golden verdicts, in the order of the questions', async () => {
+      const folder = join(import.meta.dir, '..')
+      const cases = readJson(join(folder, 'vectors/ed25519-speccheck/cases.json')) as Record<string, string>[]
+      const { verdicts } = readJson(join(folder, 'golden/ed25519.json')) as { verdicts: { zip215: boolean }[] }
+      const answers: (readonly [number, boolean])[] = []
+      for (const [number, { pub_key, message, signature }] of cases.entries()) {
+        const check = { publicKey: hex(pub_key!), message: hex(message!), signature: hex(signature!) }
+        void bench.runtime.verifyByRuleInBackground(check).then((answer) => answers.push([number, answer]))
+      }
+      expect(answers).toEqual([])
+      await bench.until(() => answers.length === cases.length)
+      expect(answers).toEqual(verdicts.map(({ zip215 }, number) => [number, zip215]))
+    })
   })
 }
 
+const readJson = (path: string): unknown => JSON.parse(readFileSync(path, 'utf8'))
+const hex = (digits: string): Uint8Array => new Uint8Array(Buffer.from(digits, 'hex'))
 const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 
 /** In a simulated world nothing comes to an end by being awaited alone. */

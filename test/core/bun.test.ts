@@ -10,6 +10,7 @@ const untilMillisecondsMax = 8_000
 runtimeContract('Bun', () => {
   const faults: unknown[] = []
   const directory = mkdtempSync(join(tmpdir(), 'aurex-runtime-'))
+  let silence: Awaited<ReturnType<typeof fullListener>> | undefined
   return {
     runtime: bunRuntime({ onFault: (error) => faults.push(error) }),
     async until(fact) {
@@ -20,11 +21,46 @@ runtimeContract('Bun', () => {
       }
     },
     pass: (milliseconds) => Bun.sleep(milliseconds),
+    async silence() {
+      silence = await fullListener()
+      return silence
+    },
     directory,
     faults,
-    dispose: () => rmSync(directory, { recursive: true }),
+    dispose() {
+      silence?.child.kill()
+      rmSync(directory, { recursive: true })
+    },
   }
 })
+
+/**
+ * A listener whose queue is full and that takes nobody: Linux then leaves whoever connects without an answer. When it is
+ * told to, it takes them all.
+ */
+async function fullListener() {
+  const script = `
+import socket, sys
+listener = socket.socket()
+listener.bind(('127.0.0.1', 0))
+listener.listen(0)
+queue = [socket.socket() for _ in range(4)]
+for one in queue:
+    one.setblocking(False)
+    one.connect_ex(listener.getsockname())
+print(listener.getsockname()[1], flush=True)
+sys.stdin.readline()
+while True:
+    listener.accept()
+`
+  const child = Bun.spawn(['python3', '-c', script], { stdin: 'pipe', stdout: 'pipe', stderr: 'inherit' })
+  const { value } = await child.stdout.getReader().read()
+  const answer = (): void => {
+    void child.stdin.write('go\n')
+    void child.stdin.flush()
+  }
+  return { child, host: '127.0.0.1', port: Number(new TextDecoder().decode(value)), answer }
+}
 
 test('an address in use is exit 69 and says which port and what to do', async () => {
   const runtime = bunRuntime()
@@ -39,6 +75,40 @@ test('an address in use is exit 69 and says which port and what to do', async ()
   listener.stop()
   // 192.0.2.0/24 is for documentation (RFC 5737): no machine has it.
   expect(await thrown(0, '192.0.2.1')).toMatchObject({ code: 'listen-failed', exit: 69 })
+})
+
+test('a listener on :: takes both families, tells :: as its address, and shows IPv4 as IPv4', async () => {
+  const runtime = bunRuntime()
+  const seen: string[] = []
+  const listener = await runtime.listen('::', 0, {
+    open: (socket) => void seen.push(socket.remoteHost),
+    data: () => {},
+  })
+  expect(listener.host).toBe('::')
+  const sockets = [
+    await runtime.connect('127.0.0.1', listener.port, { data: () => {} }),
+    await runtime.connect('::1', listener.port, { data: () => {} }),
+  ]
+  while (seen.length < 2) await Bun.sleep(1)
+  expect(seen.toSorted()).toEqual(['127.0.0.1', '::1'])
+  for (const socket of sockets) socket.destroy()
+  listener.stop()
+})
+
+test('what cannot be appended as a whole is not appended at all', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'aurex-append-'))
+  const path = join(directory, 'file')
+  const bun = JSON.stringify(join(import.meta.dir, '../../core/bun.ts'))
+  const script = `const { bunRuntime } = await import(${bun})
+    const { files } = bunRuntime()
+    files.appendText(${JSON.stringify(path)}, 'a'.repeat(600), 0o600)
+    try { files.appendText(${JSON.stringify(path)}, 'b'.repeat(600), 0o600) } catch (error) { console.log(error.code) }`
+  // A file may be 1,024 bytes long. The signal that comes with it is not for us to answer.
+  const shell = `trap '' XFSZ; ulimit -f 1; exec ${process.execPath} -e "$SCRIPT"`
+  const child = Bun.spawn(['bash', '-c', shell], { env: { ...process.env, SCRIPT: script }, stderr: 'inherit' })
+  expect((await child.stdout.text()).trim()).toBe('EFBIG')
+  expect(bunRuntime().files.readText(path)).toBe('a'.repeat(600))
+  rmSync(directory, { recursive: true })
 })
 
 test('the mode of a created file does not depend on the umask', async () => {

@@ -79,6 +79,14 @@ describe('JSON lines', () => {
     })
   })
 
+  test('threats row 32: hold nothing that a program takes for the end of a line, or a terminal for an order', () => {
+    const evil = 'a\u0085b\x9b2J\u2028c\u2029d\u202ee\x7ff'
+    const { log, lines } = capture({ pretty: false })
+    log('network').info('a peer joined', { node_type: evil })
+    expect(lines[0]!.slice(0, -1)).not.toMatch(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u)
+    expect(JSON.parse(lines[0]!)).toMatchObject({ node_type: evil })
+  })
+
   test('take any value', () => {
     const circle: Record<string, unknown> = {}
     circle['self'] = circle

@@ -1,5 +1,6 @@
 // The package as its users get it: built, packed, installed from the tarball into an empty folder, and used there.
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { generateKeyPairSync } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { LineClient } from '../support/lines.ts'
@@ -31,6 +32,8 @@ async function mustRun(cwd: string, ...command: string[]): Promise<string> {
   if (code !== 0) throw new Error(`${command.join(' ')} ended with ${code}:\n${out}${err}`)
   return out
 }
+
+const publicPem = (): string => generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' })
 
 beforeAll(async () => {
   await mustRun(root, process.execPath, 'run', 'build')
@@ -90,11 +93,16 @@ test(
       expect(JSON.parse(submitted)).toMatchObject({ block_index: 1 })
       const client = await LineClient.open(port)
       expect(await client.ask({ type: 'chain_info' })).toMatchObject({ height: 1 })
+      // What the native check refuses is asked of a thread, whose program must be in the package too.
+      const transaction = { sender: 'alice', data: {}, signature: `${'A'.repeat(86)}==`, public_key_pem: publicPem() }
+      const refused = await client.ask({ type: 'NEW_TRANSACTION', ...transaction })
+      expect(refused).toMatchObject({ type: 'ERROR', code: 'bad-signature' })
       client.close()
     } finally {
       child.kill('SIGTERM')
       await child.exited
     }
+    expect(await child.stderr.text()).not.toContain('ruleworker')
   },
   minutes,
 )

@@ -10,6 +10,14 @@ const readme = readFileSync(join(root, 'README.md'), 'utf8')
 const home = temporaryFolder()
 // The README's node keeps its ledger under its port, so this one needs a port before it starts.
 const port = freePort()
+/** The README's ports, and those that stand for them here. */
+const ports = new Map([
+  ['13245', port],
+  ['13246', freePort()],
+  ['13247', freePort()],
+])
+/** Nodes that the README starts beside the first one. */
+const others: Bun.Subprocess[] = []
 const environment = { ...cleanEnvironment(home), XDG_DATA_HOME: join(home, '.local/share'), AUREX_PORT: String(port) }
 let node: Bun.Subprocess
 
@@ -31,8 +39,10 @@ beforeAll(async () => {
 }, 30_000)
 
 afterAll(async () => {
-  node.kill('SIGTERM')
-  await node.exited
+  for (const one of [node, ...others]) {
+    one.kill('SIGTERM')
+    await one.exited
+  }
   removeFolder(home)
 })
 
@@ -59,6 +69,19 @@ const steady = (text: string): string =>
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<moment>')
     .replace(/[\d.]+ s, [\d.,]+ a second/g, '<time>')
 
+/** Starts a node that stays, and waits until it says that it is there. */
+async function startBeside(shell: string): Promise<void> {
+  const one = Bun.spawn(['bash', '-c', `exec ${shell}`], {
+    cwd: root,
+    env: environment,
+    stdout: 'pipe',
+    stderr: 'ignore',
+  })
+  others.push(one)
+  const { done } = await one.stdout.getReader().read()
+  expect(done).toBe(false)
+}
+
 test('the first command starts a node that answers on the port that the README shows', async () => {
   expect(readme).toContain('`bun install && bun run node`')
   const client = await LineClient.open(port)
@@ -68,7 +91,10 @@ test('the first command starts a node that answers on the port that the README s
 
 for (const { command, expected } of steps()) {
   test(`$ ${command}`, async () => {
-    const shell = command.replaceAll('13245', String(port)).replaceAll('aurex tx', `aurex tx --node 127.0.0.1:${port}`)
+    const shell = command
+      .replaceAll(/1324[567]/g, (shown) => String(ports.get(shown)))
+      .replaceAll(/aurex tx(?! --node)/g, `aurex tx --node 127.0.0.1:${port}`)
+    if (shell.endsWith(' &')) return await startBeside(shell.slice(0, -2))
     const child = Bun.spawn(['bash', '-c', `set -o pipefail; ${shell}`], {
       cwd: root,
       env: environment,

@@ -8,6 +8,12 @@ export interface Entry {
 export class Agenda {
   readonly #heap: Entry[] = []
   #sequence = 0
+  #taken = 0
+
+  /** How many entries were taken out. */
+  get taken(): number {
+    return this.#taken
+  }
 
   /** To cancel an entry, empty its `run`. */
   enter(time: number, run: () => void): Entry {
@@ -25,7 +31,9 @@ export class Agenda {
 
   take(): Entry | undefined {
     const entry = this.first()
-    if (entry !== undefined) this.#removeFirst()
+    if (entry === undefined) return undefined
+    this.#taken++
+    this.#removeFirst()
     return entry
   }
 

@@ -26,8 +26,43 @@ export class Dice {
     return this.next() / 2 ** 32
   }
 
+  /** An integer from `least` to `most`, both included. */
+  between(least: number, most: number): number {
+    return least + Math.floor(this.fraction() * (most - least + 1))
+  }
+
+  chance(share: number): boolean {
+    return share > 0 && this.fraction() < share
+  }
+
+  /** How long until something happens that happens once in `mean` on average and remembers nothing. */
+  exponential(mean: number): number {
+    return -Math.log(1 - this.fraction()) * mean
+  }
+
+  pick<T>(items: readonly T[]): T {
+    const item = items[this.between(0, items.length - 1)]
+    if (item === undefined) throw new Error('nothing to pick from')
+    return item
+  }
+
+  /** A copy in random order (Fisher and Yates). */
+  shuffled<T>(items: readonly T[]): T[] {
+    const copy = [...items]
+    for (let i = copy.length - 1; i > 0; i--) {
+      const j = this.between(0, i)
+      ;[copy[i], copy[j]] = [copy[j]!, copy[i]!]
+    }
+    return copy
+  }
+
   bytes(length: number): Uint8Array {
-    return Uint8Array.from({ length }, () => this.next() & 0xff)
+    const bytes = new Uint8Array(length)
+    for (let i = 0, four = 0; i < length; i++) {
+      four = i % 4 === 0 ? this.next() : four >>> 8
+      bytes[i] = four
+    }
+    return bytes
   }
 }
 

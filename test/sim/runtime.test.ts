@@ -9,6 +9,12 @@ runtimeContract('simulated', () => {
     runtime: world.host('10.0.0.1'),
     until: (fact) => world.runUntil(fact),
     pass: (milliseconds) => world.advance(milliseconds),
+    async silence() {
+      const far = world.host('10.0.0.9')
+      const listener = await far.listen('10.0.0.9', 0, { data: () => {} })
+      far.machine.powered = false
+      return { host: '10.0.0.9', port: listener.port, answer: () => void (far.machine.powered = true) }
+    },
     directory: '/data',
     faults,
     dispose: () => {},

@@ -1,20 +1,16 @@
-// A world in memory: virtual time, seeded dice, sockets and files. Many runtimes (hosts) share it. The same seed and the
+// A world in memory: virtual time, seeded dice, sockets and disks. Many runtimes (hosts) share it. The same seed and the
 // same calls give the same trace, so a failure is replayed by its seed.
 import { createHash, type Hash as Hasher } from 'node:crypto'
-import { verifyNatively } from '../../core/chain/signature.ts'
-import {
-  AurexError,
-  exitCode,
-  type Clock,
-  type Listener,
-  type Runtime,
-  type Socket,
-  type SocketHandlers,
-} from '../../core/index.ts'
+import { drainMicrotasks } from 'bun:jsc'
+import type { Listener, Socket, SocketHandlers } from '../../core/index.ts'
 import { Agenda } from './agenda.ts'
 import { Dice } from './dice.ts'
-import { memoryFiles } from './files.ts'
-import { SimSocket, type Wire } from './sockets.ts'
+import { Disk } from './disk.ts'
+import { calm, Tally, type FaultKind, type Weather } from './faults.ts'
+import { SimHost, type HostWorld, type Machine } from './host.ts'
+import { Internet } from './internet.ts'
+
+export type { SimHost } from './host.ts'
 
 export interface SimOptions {
   readonly seed: number
@@ -30,55 +26,119 @@ export interface SimOptions {
 
 export const simRuntime = (options: SimOptions): World => new World(options)
 
-/** Runtime of one host; `clockOffset` sets its wall clock off from the world's. */
-export interface SimHost extends Runtime {
-  readonly address: string
-  clockOffset: number
-}
+/** So many events run before the real event loop gets a turn: for signals, and whoever watches. */
+const eventsPerTurn = 2_000
+/** Nothing that is right does so much at one moment. */
+const eventsAtOnceMax = 200_000
 
-interface Listening {
-  readonly handlers: SocketHandlers
-}
-
-export class World {
+export class World implements HostWorld {
   readonly seed: number
+  readonly startsAt: number
+  /** Faults that happened. */
+  readonly tally = new Tally<FaultKind>()
+  weather: Weather = calm
+  /** How long a sync of a disk takes at the most; 0: no time. */
+  syncMillisecondsMax = 0
+  /** Lines that arrived, by `from>to`; whoever looks at it empties it. */
+  readonly traffic = new Map<string, number>()
+  /** Told when a host's process ended. */
+  crashed: (address: string) => void = () => {}
   readonly #agenda = new Agenda()
-  readonly #dice: Dice
-  readonly #options: Required<Omit<SimOptions, 'onFault' | 'seed'>>
+  readonly #internet: Internet
   readonly #onFault: (error: unknown) => void
   readonly #trace: Hasher = createHash('sha256')
   readonly #hosts = new Map<string, SimHost>()
-  readonly #listening = new Map<string, Listening>()
   readonly #faults: unknown[] = []
   #elapsed = 0
+  /** Events in a row at the same moment. */
+  #atOnce = 0
   #deliveries = 0
-  #nextPort = 40_000
+  #bytes = 0
 
   constructor(options: SimOptions) {
     this.seed = options.seed
-    this.#dice = new Dice(options.seed)
-    this.#options = {
-      latencyMilliseconds: options.latencyMilliseconds ?? [1, 10],
-      bufferBytesMax: options.bufferBytesMax ?? 64 * 1024,
-      startsAt: options.startsAt ?? Date.UTC(2026, 10, 21),
-    }
+    this.startsAt = options.startsAt ?? Date.UTC(2026, 10, 21)
     this.#onFault = options.onFault ?? ((error) => void this.#faults.push(error))
+    this.#internet = new Internet(
+      {
+        latencyMilliseconds: options.latencyMilliseconds ?? [1, 10],
+        bufferBytesMax: options.bufferBytesMax ?? 64 * 1024,
+      },
+      new Dice(options.seed),
+      this,
+    )
   }
 
-  /** Milliseconds since the world began. */
+  /** Whole milliseconds since the world began: timers come late by a fraction, as real ones do, and never early. */
   get elapsed(): number {
     return this.#elapsed
   }
 
+  /** Things that arrived at a socket: data, ends, resets. */
   get deliveries(): number {
     return this.#deliveries
   }
 
+  get bytesDelivered(): number {
+    return this.#bytes
+  }
+
+  /** Events that have run. */
+  get events(): number {
+    return this.#agenda.taken
+  }
+
+  get links() {
+    return this.#internet.links
+  }
+
   /** The runtime of the host with this address; it is made when it is first asked for. */
   host(address: string): SimHost {
-    const host = this.#hosts.get(address) ?? this.#makeHost(address)
+    const host = this.#hosts.get(address) ?? new SimHost(this.#makeMachine(address), this)
     this.#hosts.set(address, host)
     return host
+  }
+
+  /** Whether there is a machine of this address, and it is not without power. */
+  answers(address: string): boolean {
+    return this.#hosts.get(address)?.machine.powered === true
+  }
+
+  /**
+   * Ends the process of a host. Without its power, the others hear nothing of it, and what was not synced is lost.
+   * `boot` starts another.
+   */
+  crash(address: string, how: 'process' | 'power'): void {
+    const host = this.host(address)
+    if (!host.alive) return
+    host.alive = false
+    this.tally.add(how === 'power' ? 'power-cut' : 'crash')
+    this.#internet.crash(host, how === 'process')
+    host.machine.disk.crash(how === 'power')
+    host.machine.powered = how === 'process'
+    host.machine.busyUntil = 0
+    this.crashed(address)
+  }
+
+  /** A new process on a machine whose process is dead. */
+  boot(address: string): SimHost {
+    const before = this.host(address)
+    if (before.alive) return before
+    before.machine.powered = true
+    const host = new SimHost(before.machine, this)
+    this.#hosts.set(address, host)
+    return host
+  }
+
+  /** A host does nothing for so long, as if it had been stopped; what comes meanwhile waits. */
+  stall(address: string, milliseconds: number): void {
+    const { machine } = this.host(address)
+    machine.busyUntil = Math.max(machine.busyUntil, this.#elapsed + Math.ceil(milliseconds))
+  }
+
+  /** Every way is open again, and what waited for it arrives. */
+  heal(): void {
+    this.#internet.heal()
   }
 
   /** SHA-256 over everything that was delivered, with when and to whom. */
@@ -86,22 +146,19 @@ export class World {
     return this.#trace.copy().digest('hex')
   }
 
+  // ---- time ----
+
   /** Lets this much time pass, event by event; promises settle after each. */
   async advance(milliseconds: number): Promise<void> {
     const end = this.#elapsed + milliseconds
-    await settle()
-    while (await this.#step(end));
+    await this.#run(end, () => false)
     this.#elapsed = end
   }
 
   /** Lets time pass until something is true. Throws when it is not after so much of it. */
   async runUntil(fact: () => boolean, millisecondsMax = 60_000): Promise<void> {
-    const end = this.#elapsed + millisecondsMax
-    await settle()
-    while (!fact()) {
-      if (await this.#step(end)) continue
-      throw new Error(`seed ${this.seed}: not true after ${millisecondsMax} ms of the world's time: ${fact.toString()}`)
-    }
+    if (await this.#run(this.#elapsed + millisecondsMax, fact)) return
+    throw new Error(`seed ${this.seed}: not true after ${millisecondsMax} ms of the world's time: ${fact.toString()}`)
   }
 
   /** Lets time pass until a promise is settled, and answers as it does. */
@@ -113,116 +170,43 @@ export class World {
     return promise
   }
 
-  async #step(end: number): Promise<boolean> {
-    const first = this.#agenda.first()
-    if (first === undefined || first.time > end) return false
-    const { run, time } = this.#agenda.take()!
-    this.#elapsed = Math.max(this.#elapsed, time)
-    run!()
-    await settle()
-    if (this.#faults.length > 0) throw this.#faults.shift()
-    return true
+  /** Runs something `milliseconds` from now, whatever hosts are alive. */
+  at(milliseconds: number, run: () => void): void {
+    this.#agenda.enter(this.#elapsed + Math.max(0, Math.ceil(milliseconds)), run)
   }
 
-  #makeHost(address: string): SimHost {
-    const dice = new Dice(`${this.seed}/${address}`)
-    const host: SimHost = {
-      address,
-      clockOffset: 0,
-      clock: this.#clock(() => host.clockOffset),
-      random: (length) => dice.bytes(length),
-      listen: async (name, port, handlers) => this.#listen(address, name, port, handlers),
-      connect: (name, port, handlers) => this.#connect(address, name, port, handlers),
-      resolve: async (name) => [this.#resolve(address, name)],
-      files: memoryFiles(),
-      verifyInBackground: (check) =>
-        new Promise((resolve) => void this.#agenda.enter(this.#elapsed, () => resolve(verifyNatively(check)))),
+  schedule(host: SimHost, milliseconds: number, run: () => void): () => void {
+    let cancelled = false
+    const attempt = (): void => {
+      if (cancelled || !host.alive) return
+      const { busyUntil } = host.machine
+      if (busyUntil > this.#elapsed) this.#agenda.enter(busyUntil, attempt)
+      else run()
     }
-    return host
-  }
-
-  #clock(offset: () => number): Clock {
-    return {
-      now: () => this.#options.startsAt + Math.floor(this.#elapsed) + offset(),
-      monotonic: () => this.#elapsed,
-      after: (milliseconds, run) => {
-        const entry = this.#agenda.enter(this.#elapsed + Math.max(0, milliseconds), run)
-        return { cancel: () => void (entry.run = undefined) }
-      },
-      soon: (run) => void this.#agenda.enter(this.#elapsed, run),
+    const entry = this.#agenda.enter(this.#elapsed + Math.ceil(milliseconds), attempt)
+    return () => {
+      cancelled = true
+      entry.run = undefined
     }
   }
 
-  // ---- sockets ----
-
-  /** Loopback is the host itself. */
-  #resolve(from: string, name: string): string {
-    return name === '127.0.0.1' || name === 'localhost' || name === '0.0.0.0' ? from : name
-  }
-
-  #listen(address: string, name: string, asked: number, handlers: SocketHandlers): Listener {
-    const port = asked === 0 ? this.#nextPort++ : asked
-    const key = `${this.#resolve(address, name)}:${port}`
-    if (this.#listening.has(key)) {
-      throw new AurexError('address-in-use', `port ${port} on ${name} is in use already`, {
-        exit: exitCode.unavailable,
-      })
+  /** Something arrives at a machine now, or when that is not busy any more. It is part of the trace. */
+  arrive(machine: Machine, what: string, bytes: Uint8Array | undefined, run: () => void): void {
+    if (machine.busyUntil > this.#elapsed) {
+      this.#agenda.enter(machine.busyUntil, () => this.arrive(machine, what, bytes, run))
+      return
     }
-    this.#listening.set(key, { handlers })
-    return { host: name, port, stop: () => void this.#listening.delete(key) }
-  }
-
-  #connect(from: string, name: string, port: number, handlers: SocketHandlers): Promise<Socket> {
-    const to = this.#resolve(from, name)
-    const fromPort = this.#nextPort++
-    const seenFrom = to === from ? '127.0.0.1' : from
-    return new Promise((resolve, reject) => {
-      this.#later(this.#latency(), `${from}:${fromPort}>${to}:${port} connect`, undefined, () => {
-        const listening = this.#listening.get(`${to}:${port}`)
-        if (listening === undefined) {
-          this.#later(this.#latency(), `${to}:${port}>${from}:${fromPort} refused`, undefined, () =>
-            reject(new AurexError('connect-failed', `cannot connect to ${name} port ${port}: ECONNREFUSED`)),
-          )
-          return
-        }
-        const near = new SimSocket(name, port, handlers, this.#wire(`>${from}:${fromPort}`))
-        const far = new SimSocket(seenFrom, fromPort, listening.handlers, this.#wire(`>${to}:${port}<${fromPort}`))
-        near.join(far)
-        far.join(near)
-        this.#later(0, `>${from}:${fromPort} open`, undefined, () => {
-          near.opened()
-          resolve(near)
-        })
-        far.opened()
-      })
-    })
-  }
-
-  #wire(to: string): Wire {
-    return {
-      later: (milliseconds, what, bytes, run) => this.#later(milliseconds, `${to} ${what}`, bytes, run),
-      latency: () => this.#latency(),
-      now: () => this.#elapsed,
-      bufferBytesMax: this.#options.bufferBytesMax,
-      guard: (run) => this.#guard(run),
+    this.#deliveries++
+    this.#trace.update(`${this.#elapsed} ${what} ${bytes?.length ?? 0}\n`)
+    if (bytes !== undefined) {
+      this.#bytes += bytes.length
+      this.#trace.update(bytes)
     }
+    run()
   }
 
-  #latency(): number {
-    const [least, most] = this.#options.latencyMilliseconds
-    return least + Math.floor(this.#dice.fraction() * (most - least + 1))
-  }
-
-  #later(milliseconds: number, what: string, bytes: Uint8Array | undefined, run: () => void): void {
-    this.#agenda.enter(this.#elapsed + milliseconds, () => {
-      this.#deliveries++
-      this.#trace.update(`${this.#elapsed} ${what} ${bytes?.length ?? 0}\n`)
-      if (bytes !== undefined) this.#trace.update(bytes)
-      run()
-    })
-  }
-
-  #guard(run: () => void): boolean {
+  /** Runs a handler; what it throws is a fault of ours, and the answer is false. */
+  guard(run: () => void): boolean {
     try {
       run()
       return true
@@ -231,7 +215,80 @@ export class World {
       return false
     }
   }
-}
 
-/** All microtasks run before the next turn of the event loop does. */
-const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+  /**
+   * Events in order, until one would be after `end` or the fact is true. Microtasks run to their end after each event, as
+   * they do in a real event loop, which costs a tenth of a turn of that loop. The loop runs in a turn of its own, never
+   * on top of somebody's promise.
+   */
+  async #run(end: number, fact: () => boolean): Promise<boolean> {
+    for (;;) {
+      const outcome = await new Promise<boolean | 'more'>((resolve, reject) => {
+        setImmediate(() => {
+          try {
+            resolve(this.#runSome(end, fact))
+          } catch (error) {
+            reject(error)
+          }
+        })
+      })
+      if (outcome !== 'more') return outcome
+    }
+  }
+
+  #runSome(end: number, fact: () => boolean): boolean | 'more' {
+    drainMicrotasks()
+    for (let left = eventsPerTurn; left > 0; left--) {
+      if (fact()) return true
+      const first = this.#agenda.first()
+      if (first === undefined || first.time > end) return false
+      const { run, time } = this.#agenda.take()!
+      if (time > this.#elapsed) {
+        this.#elapsed = time
+        this.#atOnce = 0
+      }
+      if (++this.#atOnce > eventsAtOnceMax) throw new Error('time stands still: something happens again and again')
+      run!()
+      drainMicrotasks()
+      if (this.#faults.length > 0) throw this.#faults.shift()
+    }
+    return 'more'
+  }
+
+  // ---- hosts ----
+
+  #makeMachine(address: string): Machine {
+    const machine: Machine = {
+      address,
+      dice: new Dice(`${this.seed}/${address}`),
+      disk: new Disk({
+        dice: new Dice(`${this.seed}/${address}/disk`),
+        tally: this.tally,
+        synced: () => this.#synced(machine),
+        powerGoes: () => this.crash(address, 'power'),
+      }),
+      clockOffset: 0,
+      busyUntil: 0,
+      powered: true,
+    }
+    return machine
+  }
+
+  #synced(machine: Machine): void {
+    if (this.syncMillisecondsMax === 0) return
+    this.tally.add('slow-disk')
+    this.stall(machine.address, machine.dice.fraction() * this.syncMillisecondsMax)
+  }
+
+  listen(host: SimHost, name: string, port: number, handlers: SocketHandlers): Listener {
+    return this.#internet.listen(host, name, port, handlers)
+  }
+
+  connect(host: SimHost, name: string, port: number, handlers: SocketHandlers, millisecondsMax?: number) {
+    return this.#internet.connect(host, name, port, handlers, millisecondsMax) satisfies Promise<Socket>
+  }
+
+  addressOf(from: string, name: string): string {
+    return this.#internet.addressOf(from, name)
+  }
+}

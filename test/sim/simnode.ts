@@ -4,9 +4,10 @@ import { developmentGenesis, type Genesis } from '../../core/chain/genesis.ts'
 import { defaultNodeLimits, type Limits } from '../../core/limits.ts'
 import type { PluginEntry } from '../../core/load.ts'
 import type { OpenLog } from '../../core/log.ts'
+import type { AurexError } from '../../core/errors.ts'
 import type { HostPort } from '../../core/network/hostport.ts'
 import type { NetworkSettings } from '../../core/network/module.ts'
-import { startNode, type RunningNode } from '../../core/node.ts'
+import { startNode, type NodeOptions, type RunningNode } from '../../core/node.ts'
 import type { LoadedPlugin } from '../../core/plugin.ts'
 import instant from '../../plugins/instant/index.ts'
 import memory from '../../plugins/memory/index.ts'
@@ -18,11 +19,15 @@ export interface SimNodeOptions {
   /** Default: `instant`, which makes a block at once. */
   readonly engine?: PluginEntry
   readonly storage?: PluginEntry
+  /** Beside engine, storage and tcp. */
+  readonly plugins?: readonly PluginEntry[]
   readonly peers?: readonly HostPort[]
   readonly network?: Partial<NetworkSettings>
   readonly limits?: Partial<Limits>
   /** Hears what is logged. */
   readonly log?: (level: string, message: string, fields?: Record<string, unknown>) => void
+  /** Default: it is thrown. */
+  readonly failed?: (error: AurexError) => void
 }
 
 export interface SimNode {
@@ -42,38 +47,43 @@ export const pluginEntry = (
   parameters,
 })
 
-/** Starts a node that listens on `address`, port 13245. */
-export async function startSimNode(world: World, address: string, options: SimNodeOptions = {}): Promise<SimNode> {
+/** What makes a node that listens on `address`, port 13245. */
+export function simNodeOptions(world: World, address: string, options: SimNodeOptions = {}): NodeOptions {
   const hear = options.log ?? (() => undefined)
   const say = (level: string) => (message: string, fields?: Record<string, unknown>) => hear(level, message, fields)
   const log: OpenLog = {
     log: () => ({ debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') }),
     close: () => Promise.resolve(),
   }
-  const node = await world.settled(
-    startNode({
-      node: { name: address, dataDir: '/data', port: simPort, version: '0' },
-      keyPath: undefined,
-      limits: { ...defaultNodeLimits, ...options.limits },
-      genesis: options.genesis ?? developmentGenesis('instant', {}),
-      plugins: [
-        options.engine ?? pluginEntry(instant),
-        options.storage ?? pluginEntry(memory),
-        pluginEntry(tcp, { host: address }),
-      ],
-      network: {
-        peers: options.peers ?? [],
-        allow: [],
-        dialNetworks: ['10.0.0.0/8'],
-        advertise: undefined,
-        ...options.network,
-      },
-      runtime: world.host(address),
-      log,
-      failed: (error) => {
+  return {
+    node: { name: address, dataDir: '/data', port: simPort, version: '0' },
+    keyPath: undefined,
+    limits: { ...defaultNodeLimits, ...options.limits },
+    genesis: options.genesis ?? developmentGenesis('instant', {}),
+    plugins: [
+      options.engine ?? pluginEntry(instant),
+      options.storage ?? pluginEntry(memory),
+      pluginEntry(tcp, { host: address }),
+      ...(options.plugins ?? []),
+    ],
+    network: {
+      peers: options.peers ?? [],
+      allow: [],
+      dialNetworks: ['10.0.0.0/8'],
+      advertise: undefined,
+      ...options.network,
+    },
+    runtime: world.host(address),
+    log,
+    failed:
+      options.failed ??
+      ((error) => {
         throw error
-      },
-    }),
-  )
-  return { address, node }
+      }),
+  }
+}
+
+/** Starts a node. */
+export async function startSimNode(world: World, address: string, options: SimNodeOptions = {}): Promise<SimNode> {
+  return { address, node: await world.settled(startNode(simNodeOptions(world, address, options))) }
 }

@@ -13,7 +13,8 @@ import { defaultNodeLimits, type Limits } from '../../core/limits.ts'
 import type { Consensus, Storage } from '../../core/plugin.ts'
 import { powEngine } from '../../plugins/pow/engine.ts'
 import { meetsTarget } from '../../plugins/pow/rules.ts'
-import { openLedger, type Ledger } from '../../plugins/sqlite/ledger.ts'
+import type { MemoryLedger } from '../../plugins/memory/ledger.ts'
+import { openLedger } from '../../plugins/sqlite/ledger.ts'
 import { testKey } from './headers.ts'
 import { removeFolder, temporaryFolder } from './process.ts'
 
@@ -31,6 +32,8 @@ export interface ChainWorld {
   readonly facts: Fact[]
   /** What was logged as an error. */
   readonly errors: string[]
+  /** Sets how many milliseconds this node's clock is off. */
+  readonly setClockOffset: (milliseconds: number) => void
   /** Closes the ledger and opens it again, as a restart does. */
   restart(): Promise<ChainWorld>
   dispose(): Promise<void>
@@ -41,6 +44,8 @@ export interface WorldOptions {
   /** A driver between the chain and its ledger, to make it fail. */
   readonly wrap?: (storage: Storage) => Storage
   readonly folder?: string
+  /** Default: a file of SQLite. */
+  readonly ledger?: 'sqlite' | MemoryLedger
   /** Milliseconds that this node's clock is off. */
   readonly clockOffset?: number
 }
@@ -50,10 +55,13 @@ const difficulty = 1
 export async function chainWorld(options: WorldOptions = {}): Promise<ChainWorld> {
   const folder = options.folder ?? temporaryFolder()
   const genesis = developmentGenesis('pow', { difficulty })
-  const ledger: Ledger = openLedger(join(folder, 'ledger.sqlite3'))
-  const storage = options.wrap === undefined ? ledger : options.wrap(ledger)
+  const { ledger = 'sqlite' } = options
+  const file = ledger === 'sqlite' ? openLedger(join(folder, 'ledger.sqlite3')) : undefined
+  const driver: Storage = file ?? (ledger as MemoryLedger)
+  const storage = options.wrap === undefined ? driver : options.wrap(driver)
   const real = bunRuntime()
-  const runtime = { ...real, clock: { ...real.clock, now: () => real.clock.now() + (options.clockOffset ?? 0) } }
+  let { clockOffset = 0 } = options
+  const runtime = { ...real, clock: { ...real.clock, now: () => real.clock.now() + clockOffset } }
   const engine = powEngine(
     { difficulty },
     { mine: false, mine_empty_after: 0, threads: 1 },
@@ -81,14 +89,15 @@ export async function chainWorld(options: WorldOptions = {}): Promise<ChainWorld
     storage,
     facts,
     errors,
+    setClockOffset: (milliseconds) => void (clockOffset = milliseconds),
     restart: async () => {
       await chain.close()
-      ledger.close()
+      file?.close()
       return await chainWorld({ ...options, folder })
     },
     dispose: async () => {
       await chain.close()
-      ledger.close()
+      file?.close()
       removeFolder(folder)
     },
   }

@@ -53,6 +53,11 @@ export class LineClient {
     })
   }
 
+  /** Says what is taken in silence. */
+  tell(message: object): void {
+    this.#socket.write(`${JSON.stringify(message)}\n`)
+  }
+
   /** Asks with a line that was made before. The lines of one turn of the event loop leave in one write. */
   askLine(line: string): Promise<Answer> {
     return new Promise((resolve, reject) => {

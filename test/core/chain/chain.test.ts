@@ -1,10 +1,8 @@
 import { afterEach, describe, expect, test } from 'bun:test'
-import * as fc from 'fast-check'
-import type { Block } from '../../../core/chain/block.ts'
 import { developmentGenesis } from '../../../core/chain/genesis.ts'
+import { Orphans } from '../../../core/chain/orphans.ts'
 import { AurexError } from '../../../core/errors.ts'
 import type { Storage } from '../../../core/plugin.ts'
-import { dice } from '../../support/dice.ts'
 import { eventually } from '../../support/eventually.ts'
 import { testKey } from '../../support/headers.ts'
 import {
@@ -79,6 +77,15 @@ describe('recording', () => {
     expect(answers.every((answer) => answer === 'admitted' || answer === 'pending')).toBeTrue()
     expect(answers).toContain('admitted')
     expect(node.chain.pendingCount()).toBe(1)
+  })
+
+  test('a block that is here is known, whether it came before or comes twice at once', async () => {
+    const node = await world()
+    const block = blockOn(node.genesis.block)
+    const answers = await Promise.all([submit(node, block), submit(node, block)])
+    expect(answers.toSorted()).toEqual(['known', 'ok'])
+    expect(await submit(node, block)).toBe('known')
+    expect(node.facts.map(({ event }) => event)).toEqual(['block:accepted', 'head:moved'])
   })
 
   test('facts are told after they are true, oldest first', async () => {
@@ -276,47 +283,24 @@ describe('fork choice and reorganisation', () => {
     }
   })
 
-  test('threats row 13: a branch that leaves below the limit is refused with an alarm', async () => {
+  test('threats row 13: a branch that leaves below the limit is refused, with one alarm for all of it', async () => {
     const node = await world({ limits: { reorganisation_blocks_max: 5 } })
     const main = branchOn(node.genesis.block, 6, 'main')
-    for (const block of main) await submit(node, block)
-    expect(await submit(node, blockOn(node.genesis.block, { header: { extra: 'deep' } }))).toBe(
-      'reorganisation-too-deep',
-    )
-    expect(node.errors).toEqual(['a branch that would undo more blocks than allowed was refused'])
+    for (const block of main.slice(0, 5)) await submit(node, block)
+    const deep = branchOn(node.genesis.block, 12, 'deep')
+    expect(await submit(node, deep[0])).toBe('ok')
+    await submit(node, main[5])
+    expect(await submit(node, deep[1])).toBe('reorganisation-too-deep')
+    expect((await node.chain.submitBranch(deep)).verdict).toMatchObject({
+      code: 'reorganisation-too-deep',
+      provable: false,
+    })
+    expect(headOf(node)).toBe(main[5]!.current_hash)
+    expect(node.errors).toEqual(['a heavier branch was refused: it would undo more blocks than allowed'])
+    const alarms = node.facts.filter(({ event }) => event === 'reorganisation:refused')
+    expect(alarms.map(({ fact }) => fact)).toEqual([{ block: deep[0]!.current_hash, depth: 6, depthMax: 5 }])
     expect(await submit(node, blockOn(main[0]!, { header: { extra: 'allowed' } }))).toBe('ok')
   })
-
-  test('any tree of blocks, in any order, with doubles: the same head and the same rows', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 1, max: 2 ** 31 }), async (seed) => {
-        const roll = dice(seed)
-        const blocks: Block[] = [genesisOfTests]
-        for (let i = 1; i < 14; i++) {
-          const parent = blocks[Math.floor(roll() * blocks.length)]!
-          blocks.push(
-            blockOn(parent, {
-              header: { extra: `${seed} ${i}` },
-              transactions: i % 3 === 0 ? [someTransaction()] : [],
-            }),
-          )
-        }
-        const heads = new Set<string>()
-        for (let order = 0; order < 2; order++) {
-          const node = await chainWorld({ limits: { orphan_blocks_per_source_max: 100 } })
-          const shuffled = blocks.slice(1).toSorted(() => roll() - 0.5)
-          for (const block of [...shuffled, ...shuffled]) await submit(node, block)
-          // Orphans find their parents in later turns: done when every block is known.
-          const known = (block: Block): boolean => node.chain.block(block.current_hash) !== undefined
-          await eventually(() => blocks.slice(1).every(known), 'every block is known')
-          heads.add(headOf(node))
-          await node.dispose()
-        }
-        expect(heads.size).toBe(1)
-      }),
-      { numRuns: 8 },
-    )
-  }, 60_000)
 })
 
 describe('orphans', () => {
@@ -329,6 +313,19 @@ describe('orphans', () => {
     await eventually(() => headOf(node) === third!.current_hash, 'the orphan is the head')
   })
 
+  test('are dropped with the connection that they came by, and only those', async () => {
+    const node = await world()
+    const [first, second, third] = branchOn(node.genesis.block, 3)
+    await submit(node, second, 'gone')
+    await submit(node, third, 'stays')
+    node.chain.forget('gone')
+    await submit(node, first)
+    // Had it been kept, it would be known by now: what was adopted before it is.
+    for (let turns = 0; turns < 5; turns++) await submit(node, blockOn(first!, { header: { extra: `${turns}` } }))
+    expect(await submit(node, second)).toBe('ok')
+    await eventually(() => headOf(node) === third!.current_hash, 'the orphan that stayed is the head')
+  })
+
   test('one source cannot keep more than its share', async () => {
     const node = await world({ limits: { orphan_blocks_per_source_max: 2 } })
     const mine = branchOn(node.genesis.block, 2)
@@ -339,6 +336,66 @@ describe('orphans', () => {
     }
     await submit(node, mine[0])
     await eventually(() => headOf(node) === mine[1]!.current_hash, 'the orphan is the head')
+  })
+})
+
+describe('threats row 12: a flood of cheap blocks', () => {
+  test('less work than the rules give is stored nowhere; what stands on nothing, within its limits', async () => {
+    const node = await world({ limits: { orphan_blocks_max: 5, orphan_blocks_per_source_max: 3 } })
+    const honest = branchOn(node.genesis.block, 2)
+    expect(await submit(node, honest[1], 'honest')).toBe('orphan')
+    for (let i = 0; i < 40; i++) {
+      const cheap = blockOn(node.genesis.block, { header: { work: 1, extra: `${i}` } })
+      expect(await submit(node, cheap, 'flood')).toBe('bad-work')
+      expect(await submit(node, blockOn(cheap, { header: { work: 1 } }), 'flood')).toBe('orphan')
+    }
+    expect(node.storage.counts()).toEqual({ transactions: 0, sideBlocks: 0 })
+    expect(await submit(node, honest[0], 'honest')).toBe('ok')
+    await eventually(() => headOf(node) === honest[1]!.current_hash, 'the honest orphan is the head')
+  })
+
+  test('the memory that blocks without parents take is bounded in number and in bytes, whoever sends them', () => {
+    const orphans = new Orphans({ orphan_blocks_max: 8, orphan_bytes_max: 10_000, orphan_blocks_per_source_max: 3 })
+    const [parent, ...blocks] = branchOn(genesisOfTests, 60)
+    for (const [i, block] of blocks.entries()) orphans.keep(block, 100, `source ${i % 20}`)
+    expect(orphans.size).toBe(8)
+    orphans.keep(parent!, 9_950, 'another')
+    expect(orphans.size).toBe(1)
+    orphans.keep(parent!, 10_001, 'one more')
+    expect(orphans.size).toBe(1)
+  })
+})
+
+describe('threats row 34: a clock that is off', () => {
+  const hour = 3_600_000
+  for (const hours of [-1, 1, -3, 3]) {
+    test(`by ${hours} h: blocks are refused as ahead at most, and there is one chain once it is right`, async () => {
+      const [off, right] = [await world({ clockOffset: hours * hour }), await world()]
+      const blocks = [blockOn(genesisOfTests, { at: Date.now() + hours * hour })]
+      blocks.push(blockOn(blocks[0]!, { at: Date.now() + Math.max(0, hours) * hour + 1 }))
+      blocks.push(blockOn(blocks[1]!), blockOn(blocks[1]!, { header: { extra: 'beside' } }))
+      for (const block of blocks) {
+        for (const node of [off, right]) {
+          const { verdict } = await node.chain.submitBranch([block], 'peer')
+          expect(verdict.ok || (['timestamp-ahead', 'orphan'].includes(verdict.code) && !verdict.provable)).toBeTrue()
+        }
+      }
+      // Clocks are set right, and what was made by the wrong one is in the past.
+      off.setClockOffset(4 * hour)
+      right.setClockOffset(4 * hour)
+      for (const node of [off, right]) for (const block of blocks) await node.chain.submitBranch([block], 'peer')
+      expect(headOf(off)).toBe(headOf(right))
+      expect(off.chain.head().header.index).toBe(3)
+    })
+  }
+
+  test('a block that was ahead is taken when its time has come, and nothing of it was kept before', async () => {
+    const node = await world()
+    const ahead = blockOn(node.genesis.block, { at: Date.now() + 3 * hour })
+    for (let again = 0; again < 3; again++) expect(await submit(node, ahead)).toBe('timestamp-ahead')
+    expect(node.chain.header(ahead.current_hash)).toBeUndefined()
+    node.setClockOffset(2 * hour)
+    expect(await submit(node, ahead)).toBe('ok')
   })
 })
 

@@ -62,3 +62,38 @@ describe('threats row 24: what one source may hold', () => {
     expect(fill(pool, 'a')).toHaveLength(1)
   })
 })
+
+describe('short names', () => {
+  test('the first 16 hex digits find a transaction while it is pending', () => {
+    const pool = poolOf({})
+    const [one, two] = [entry(), entry()]
+    pool.add(one)
+    pool.add(two)
+    expect(pool.getByPrefix(one.read.hash.slice(0, 16))).toBe(one)
+    pool.remove(one.read.hash)
+    expect(pool.getByPrefix(one.read.hash.slice(0, 16))).toBeUndefined()
+    expect(pool.getByPrefix(two.read.hash.slice(0, 16))).toBe(two)
+  })
+
+  test('find nothing while two share them, and the other one when one is gone', () => {
+    const pool = poolOf({})
+    const one = entry()
+    const hash = one.read.hash.slice(0, 16) + 'f'.repeat(48)
+    const twin = { ...one, read: { ...one.read, hash } }
+    pool.add(one)
+    pool.add(twin)
+    expect(pool.getByPrefix(hash.slice(0, 16))).toBeUndefined()
+    pool.remove(one.read.hash)
+    expect(pool.getByPrefix(hash.slice(0, 16))).toBe(twin)
+  })
+})
+
+test('what was received before a moment, no more than asked for', () => {
+  const pool = poolOf({})
+  const entries = [300, 100, 200].map((receivedAt) => ({ ...entry(), receivedAt }))
+  for (const each of entries) pool.add(each)
+  const hashes = entries.map(({ read }) => read.hash)
+  expect(pool.receivedBefore(100, 10)).toEqual([])
+  expect(pool.receivedBefore(201, 10)).toEqual([hashes[1]!, hashes[2]!])
+  expect(pool.receivedBefore(1_000, 2)).toEqual([hashes[0]!, hashes[1]!])
+})

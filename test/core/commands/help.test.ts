@@ -3,6 +3,7 @@ import { builtinNames } from '../../../core/builtin.ts'
 import { command as config } from '../../../core/commands/config.ts'
 import { command as genesis } from '../../../core/commands/genesis.ts'
 import { command as key } from '../../../core/commands/key.ts'
+import { command as peers } from '../../../core/commands/peers.ts'
 import { command as node } from '../../../core/commands/node.ts'
 import { command as tx } from '../../../core/commands/tx.ts'
 import { command as verify } from '../../../core/commands/verify.ts'
@@ -15,6 +16,7 @@ test.each([
   ['genesis', genesis],
   ['key', key],
   ['node', node],
+  ['peers', peers],
   ['tx', tx],
   ['verify', verify],
 ])('aurex %s --help is one screen, examples first', async (name, command) => {

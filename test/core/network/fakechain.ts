@@ -3,7 +3,8 @@ import { sha256Hex, type Hash } from '../../../core/chain/canonical.ts'
 import { developmentGenesis } from '../../../core/chain/genesis.ts'
 import { isObject, type JsonObject } from '../../../core/chain/json.ts'
 import { accepted, decline, found, refuse, type Result, type Verdict } from '../../../core/errors.ts'
-import type { BranchResult } from '../../../core/chain/chain.ts'
+import { PreparedBranch } from '../../../core/chain/preparation.ts'
+import type { BranchResult } from '../../../core/chain/recorder.ts'
 import type { Transaction } from '../../../core/chain/transaction.ts'
 import type { NetworkChain } from '../../../core/network/module.ts'
 import type { Admission, Due, StoredHeader, TransactionStatus } from '../../../core/plugin.ts'
@@ -52,11 +53,27 @@ export class FakeChain implements NetworkChain {
     return []
   }
 
+  pendingByPrefix(): undefined {}
+
+  pendingSince(): undefined {}
+
+  pendingOlderThan(): Hash[] {
+    return []
+  }
+
   watch(): void {}
+
+  forget(): void {}
 
   trail(): undefined {}
 
-  async submitBranch(values: readonly unknown[], from?: string): Promise<BranchResult> {
+  prepareBranch(values: readonly unknown[]): Promise<PreparedBranch> {
+    const block = (value: unknown) => ({ block: value }) as PreparedBranch['reads'][number]
+    return Promise.resolve(new PreparedBranch(values.map(block)))
+  }
+
+  async submitBranch(branch: readonly unknown[] | PreparedBranch, from?: string): Promise<BranchResult> {
+    const values = branch instanceof PreparedBranch ? branch.reads.map(({ block }) => block) : branch
     for (const [taken, value] of values.entries()) {
       const verdict = await this.submitBlock(value, from)
       if (!verdict.ok) return { verdict, taken }

@@ -1,11 +1,8 @@
-import * as v from 'valibot'
-import { keyPairOfPem, privatePemOf } from '../../../core/chain/keys.ts'
-import type { Context, Limits, Log, NodeRecord, Runtime, Socket } from '../../../core/index.ts'
+import type { Limits, NodeRecord, Runtime, Socket } from '../../../core/index.ts'
 import type { JsonObject } from '../../../core/chain/json.ts'
-import { limitsSchema } from '../../../core/limits.ts'
 import type { NetworkChain } from '../../../core/network/module.ts'
 import { createNetwork } from '../../../core/network/network.ts'
-import tcp from '../../../plugins/tcp/index.ts'
+import { identity, setUp } from './transport.ts'
 
 export interface NodeOptions {
   readonly limits?: Partial<Limits>
@@ -14,41 +11,18 @@ export interface NodeOptions {
   readonly nodes?: readonly NodeRecord[]
 }
 
-export const identity = keyPairOfPem(privatePemOf(new Uint8Array(32).fill(1)), 'a test')
-
 /** The tcp plugin and an inbox, listening on a port that the system picked. */
 export async function startNode(runtime: Runtime, options: NodeOptions = {}) {
-  const limits = v.parse(limitsSchema, options.limits ?? {})
-  const logged: string[] = []
-  const say = (level: string) => (message: string, fields?: Record<string, unknown>) =>
-    void logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`)
-  const log: Log = { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') }
-  const releases: (() => void | Promise<void>)[] = []
-  const node = { name: 'test', dataDir: '/data', port: 0, version: '0.0.0' }
-  const context: Context = {
-    use: {},
-    node,
-    identity,
-    genesis: options.chain?.genesis,
-    limits,
-    runtime,
-    log,
-    signal: new AbortController().signal,
-    on: () => {},
-    onPlugin: () => {},
-    publish: () => {},
-    defer: (release) => void releases.push(release),
-  }
-  const transport = await tcp.setup(context, v.parse(tcp.config, { host: options.host ?? '127.0.0.1' }), {})
+  const { transport, context, logged, stop } = await setUp(runtime, options)
   const { inbox } = createNetwork({
     chain: options.chain,
     storage: { nodes: () => options.nodes ?? [], saveNode: () => {}, dropNode: () => {} },
     identity,
     genesis: options.chain?.genesis,
-    node,
+    node: context.node,
     runtime,
-    limits,
-    log,
+    limits: context.limits,
+    log: context.log,
     settings: { peers: [], allow: [], dialNetworks: [], advertise: undefined },
     transports: [transport],
     emit: () => {},
@@ -59,9 +33,7 @@ export async function startNode(runtime: Runtime, options: NodeOptions = {}) {
     port: transport.address()!.port,
     transport,
     logged,
-    stop: async () => {
-      for (const release of releases.toReversed()) await release()
-    },
+    stop,
   }
 }
 

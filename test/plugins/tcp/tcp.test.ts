@@ -134,19 +134,6 @@ describe('threats row 21', () => {
     expect(client.lines.length).toBeLessThan(3)
   })
 
-  test('a queue that fills all the same costs the connection at once', async () => {
-    const chain = grown()
-    const { world, node, connect } = await simNode({ chain, limits: { send_queue_bytes_max: 1_000_000 } })
-    const client = await connect()
-    client.send({ type: 'NEW_TRANSACTION', sender: 'a', data: { hold: true }, signature: '' })
-    for (let i = 0; i < 20; i++) client.send(request)
-    await world.runUntil(() => chain.held.length === 1)
-    await world.advance(100)
-    chain.held[0]!()
-    await world.runUntil(() => isDropped(node.logged), 10)
-    await world.runUntil(() => client.isClosed)
-  })
-
   test('a client that sends far ahead and reads gets every answer', async () => {
     const { world, connect } = await simNode({ chain: grown(), limits: { send_queue_bytes_max: 1_000_000 } })
     const client = await connect()

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { bunRuntime } from '../../../core/bun.ts'
 import type { JsonObject } from '../../../core/chain/json.ts'
 import { FakeChain } from '../../core/network/fakechain.ts'
-import { identity, LineClient, startNode, until } from './bench.ts'
+import { LineClient, startNode, until } from './bench.ts'
+import { identity } from './transport.ts'
 
 const faults: unknown[] = []
 const runtime = bunRuntime({ onFault: (error) => faults.push(error) })
@@ -188,9 +189,13 @@ test('threats row 21: on real sockets, a reader that never reads is dropped', as
 test('a hundred pipelined transactions are under way at once, and answered in order', async () => {
   const client = await connect()
   chain.held.length = 0
-  for (let i = 0; i < 100; i++) {
-    client.send({ type: 'NEW_TRANSACTION', sender: 'a', data: { hold: true, i }, signature: '', request_id: i })
-  }
+  const send = (data: JsonObject, id: number) =>
+    client.send({ type: 'NEW_TRANSACTION', sender: 'a', data: { ...data, id }, signature: '', request_id: id })
+  // How many are worked on at once grows with those that were right.
+  for (let i = 0; i < 100; i++) send({}, i)
+  await until(() => client.lines.length === 100)
+  client.lines.length = 0
+  for (let i = 0; i < 100; i++) send({ hold: true }, i)
   await until(() => chain.held.length === 100)
   for (const release of chain.held.toReversed()) release()
   await until(() => client.lines.length === 100)

@@ -1,0 +1,85 @@
+import { keyPairOfPem, privatePemOf, type KeyPair } from '../../core/chain/keys.ts'
+import type { Hash } from '../../core/chain/canonical.ts'
+import type { JsonObject } from '../../core/chain/json.ts'
+import { signTransaction, type Transaction } from '../../core/chain/transaction.ts'
+import type { Dice } from './dice.ts'
+import type { SimHost } from './host.ts'
+import { LineSocket } from './linesocket.ts'
+import type { HonestNode } from './honest.ts'
+import { simPort } from './simnode.ts'
+
+/** The same for every seed: what a key costs to read is paid once. */
+const keys: readonly KeyPair[] = Array.from({ length: 8 }, (_, n) =>
+  keyPairOfPem(privatePemOf(new Uint8Array(32).fill(n + 1)), 'a client of the simulator'),
+)
+
+export interface CrowdParts {
+  readonly seed: number
+  readonly host: SimHost
+  readonly nodes: readonly HonestNode[]
+  readonly chainId: Hash
+  readonly dice: Dice
+}
+
+/** A transaction that a node has said it keeps. */
+export interface Acknowledged {
+  readonly hash: Hash
+  /** Milliseconds of the world. */
+  readonly at: number
+}
+
+/** Clients that send signed transactions to the nodes' real ports, and remember what they were promised. */
+export class Crowd {
+  readonly acknowledged = new Set<Hash>()
+  submitted = 0
+  readonly #parts: CrowdParts
+  readonly #lines = new Map<HonestNode, LineSocket>()
+  readonly #recent: Transaction[] = []
+  readonly #promises = new Map<HonestNode, Acknowledged[]>()
+
+  constructor(parts: CrowdParts) {
+    this.#parts = parts
+  }
+
+  /** Sends a new transaction to a node; now and then an old one again, to another. */
+  submit(): void {
+    const { dice, nodes } = this.#parts
+    const again = this.#recent.length > 0 && dice.chance(0.1)
+    const transaction = again ? dice.pick(this.#recent) : this.#make()
+    this.#send(dice.pick(nodes), transaction)
+    if (dice.chance(0.1)) this.#send(dice.pick(nodes), transaction)
+  }
+
+  #make(): Transaction {
+    const { seed, chainId } = this.#parts
+    const nonce = this.submitted++
+    const data = { text: `transaction ${nonce} of seed ${seed}` }
+    const transaction = signTransaction(keys[nonce % keys.length]!, chainId, data, nonce)
+    this.#recent.push(transaction)
+    if (this.#recent.length > 50) this.#recent.shift()
+    return transaction
+  }
+
+  #send(node: HonestNode, transaction: Transaction): void {
+    const message = { type: 'NEW_TRANSACTION', ...transaction }
+    const line = this.#lines.get(node)
+    if (line?.isOpen === true) return line.send(message)
+    const fresh = new LineSocket((answer) => this.#heard(node, answer))
+    this.#lines.set(node, fresh)
+    fresh.send(message)
+    fresh.connect(this.#parts.host, node.address, simPort)
+  }
+
+  /** What a node has promised. */
+  promisesOf(node: HonestNode): readonly Acknowledged[] {
+    return this.#promises.get(node) ?? []
+  }
+
+  #heard(node: HonestNode, { type, tx_hash: hash }: JsonObject): void {
+    if (type !== 'MINING_STARTED' || typeof hash !== 'string') return
+    this.acknowledged.add(hash)
+    const promises = this.#promises.get(node) ?? []
+    this.#promises.set(node, promises)
+    promises.push({ hash, at: this.#parts.host.clock.monotonic() })
+  }
+}

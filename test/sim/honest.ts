@@ -1,0 +1,190 @@
+import * as v from 'valibot'
+import type { Chain } from '../../core/chain/chain.ts'
+import type { SealedHeader } from '../../core/chain/block.ts'
+import type { Hash } from '../../core/chain/canonical.ts'
+import type { Genesis } from '../../core/chain/genesis.ts'
+import { definePlugin, type Consensus, type CoreEvents, type Storage } from '../../core/index.ts'
+import type { Limits } from '../../core/limits.ts'
+import type { PluginEntry } from '../../core/load.ts'
+import type { HostPort } from '../../core/network/hostport.ts'
+import { startNode, type NodeOptions, type RunningNode } from '../../core/node.ts'
+import type { LoadedPlugin } from '../../core/plugin.ts'
+import type { DiskFile } from './disk.ts'
+import type { SimHost } from './host.ts'
+import { JournalLedger } from './journal.ts'
+import type { World } from './runtime.ts'
+import { pluginEntry, simNodeOptions } from './simnode.ts'
+
+/** What is heard of the honest nodes of a world. */
+export interface Witness {
+  /** With its ledger read and everything that was pending taken up again. */
+  started(node: HonestNode): void
+  accepted(node: HonestNode, header: SealedHeader): void
+  moved(node: HonestNode, move: CoreEvents['head:moved']): void
+  banned(node: HonestNode, ban: CoreEvents['peer:banned']): void
+  logged(node: HonestNode, level: string, message: string, fields: Record<string, unknown> | undefined): void
+  /** It could not be started, or found that it must not go on. */
+  failed(node: HonestNode, error: unknown): void
+}
+
+export interface HonestParts {
+  readonly world: World
+  readonly address: string
+  readonly peers: readonly HostPort[]
+  readonly genesis: Genesis
+  readonly engine: PluginEntry
+  readonly limits: Limits
+  readonly witness: Witness
+  /** Opens the ledger that a file of the disk holds; tests put a faulty one in. */
+  readonly openLedger: (file: DiskFile) => Storage
+}
+
+export const openJournal = (file: DiskFile): Storage => new JournalLedger(file)
+
+/** What a node lets its plugins see while it runs. */
+interface Inside {
+  readonly chain: Chain
+  readonly consensus: Consensus
+  readonly storage: Storage
+}
+
+/** A node that follows the rules: started, crashed and started again on its own disk. */
+export class HonestNode {
+  readonly address: string
+  /** Every id it had; a key is made once, unless its file was lost. */
+  nodeId: string | undefined
+  inside: Inside | undefined
+  running: RunningNode | undefined
+  /** Hashes of the blocks that it took. */
+  readonly accepted = new Set<Hash>()
+  /** Of the heaviest head that it ever had, added up from its headers. */
+  workSeen = 0n
+  readonly #works = new Map<Hash, bigint>()
+  starts = 0
+  readonly #parts: HonestParts
+  #cutAtReorganisation: number | undefined
+
+  constructor(parts: HonestParts) {
+    this.#parts = parts
+    this.address = parts.address
+  }
+
+  get isUp(): boolean {
+    return this.inside !== undefined
+  }
+
+  get head(): Hash | undefined {
+    return this.inside?.storage.head().header.current_hash
+  }
+
+  get height(): number {
+    return this.inside?.storage.head().header.index ?? -1
+  }
+
+  /** Total work up to a header of its ledger. */
+  workOf(header: SealedHeader): bigint {
+    const { storage } = this.inside!
+    const above: SealedHeader[] = []
+    let at: SealedHeader | undefined = header
+    while (at !== undefined && at.index > 0 && !this.#works.has(at.current_hash)) {
+      above.push(at)
+      at = storage.header(at.prev_hash)?.header
+    }
+    let work = (at && this.#works.get(at.current_hash)) ?? 0n
+    for (const one of above.toReversed()) this.#works.set(one.current_hash, (work += BigInt(one.work)))
+    return work
+  }
+
+  start(): void {
+    const { world, address, peers, genesis, engine, limits, witness } = this.#parts
+    const host = world.boot(address)
+    this.starts++
+    const options = simNodeOptions(world, address, {
+      genesis,
+      engine,
+      peers,
+      limits,
+      // Every honest node has a public address of its own, as on the internet.
+      network: { dialNetworks: [] },
+      storage: pluginEntry(this.#ledger()),
+      plugins: [pluginEntry(this.#observer())],
+      log: (level, message, fields) => {
+        if (host.alive) witness.logged(this, level, message, fields)
+      },
+      failed: (error) => witness.failed(this, error),
+    })
+    void this.#run(options, host)
+  }
+
+  async #run(options: NodeOptions, host: SimHost): Promise<void> {
+    try {
+      const node = await startNode(options)
+      if (!host.alive) return
+      this.running = node
+      this.#parts.witness.started(this)
+    } catch (error) {
+      if (host.alive) this.#parts.witness.failed(this, error)
+    }
+  }
+
+  /** `write`: the power goes in the middle of one of the next writes; `reorganisation`: of the next reorganisation. */
+  crash(how: 'process' | 'power' | 'write' | 'reorganisation', operations = 1): void {
+    const { world, address } = this.#parts
+    if (how === 'write') world.host(address).machine.disk.cutPowerIn(operations)
+    else if (how === 'reorganisation') this.#cutAtReorganisation = operations
+    else world.crash(address, how)
+  }
+
+  /** Its process ended, whatever the way. */
+  died(): void {
+    this.inside = undefined
+    this.running = undefined
+    this.#cutAtReorganisation = undefined
+  }
+
+  #ledger(): LoadedPlugin {
+    return definePlugin({
+      name: 'journal',
+      summary: 'a ledger on a virtual disk',
+      provides: 'storage',
+      needs: [],
+      config: v.strictObject({}),
+      setup: () => {
+        const { world, address, openLedger } = this.#parts
+        const { disk } = world.host(address).machine
+        const ledger = openLedger(disk.open('/data/ledger'))
+        const commit = ledger.commit.bind(ledger)
+        ledger.commit = (change) => {
+          if (this.#cutAtReorganisation !== undefined && change.undone.length > 0) {
+            disk.cutPowerIn(this.#cutAtReorganisation)
+          }
+          commit(change)
+        }
+        return ledger
+      },
+    })
+  }
+
+  #observer(): LoadedPlugin {
+    return definePlugin({
+      name: 'observer',
+      summary: 'tells the simulator what happens',
+      provides: 'none',
+      needs: ['chain', 'consensus', 'storage'],
+      config: v.strictObject({}),
+      setup: (context) => {
+        const { witness } = this.#parts
+        const { chain, consensus, storage } = context.use
+        this.nodeId = context.identity.nodeId
+        // Core fills the slot itself: it is no other chain than its own.
+        this.inside = { chain: chain as Chain, consensus, storage }
+        context.on('block:accepted', ({ header }) => {
+          this.accepted.add(header.current_hash)
+          witness.accepted(this, header)
+        })
+        context.on('head:moved', (move) => witness.moved(this, move))
+        context.on('peer:banned', (ban) => witness.banned(this, ban))
+      },
+    })
+  }
+}

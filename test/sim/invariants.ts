@@ -1,0 +1,129 @@
+import { auditLedger, damageText } from '../../core/chain/audit.ts'
+import type { Hash } from '../../core/chain/canonical.ts'
+import { transactionHash } from '../../core/chain/transaction.ts'
+import type { Genesis } from '../../core/chain/genesis.ts'
+import type { Limits } from '../../core/limits.ts'
+import type { Acknowledged } from './crowd.ts'
+import type { HonestNode } from './honest.ts'
+import { faultOf } from './oracle.ts'
+
+export type Invariant =
+  | 'every stored block is valid'
+  | 'honest heads are equal within 60 s of healing'
+  | 'honest heads stay equal after healing'
+  | 'no acknowledged transaction is lost'
+  | 'no transaction is recorded twice'
+  | 'total work of a head never falls'
+  | 'queues stay within their limits'
+  | 'no honest peer is banned'
+  | 'no node fails or logs an error'
+  | 'the same seed tells the same story'
+
+/** An invariant that does not hold. */
+export class Broken extends Error {
+  override readonly name = 'Broken'
+  readonly invariant: Invariant
+  /** Address of the node; undefined where it is the world's affair. */
+  readonly node: string | undefined
+  constructor(invariant: Invariant, node: string | undefined, detail: string) {
+    super(detail)
+    this.invariant = invariant
+    this.node = node
+  }
+}
+
+// ---- at any moment ----
+
+/** Throws `Broken`. */
+export function checkNode(node: HonestNode, limits: Limits): void {
+  if (node.inside === undefined) return
+  checkWork(node)
+  const { chain, storage } = node.inside
+  const queues: readonly (readonly [string, number, number])[] = [
+    ['mempool transactions', chain.mempool.size, limits.mempool_transactions_max],
+    ['mempool bytes', chain.mempool.bytes, limits.mempool_bytes_max],
+    ['orphans', chain.orphanCount(), limits.orphan_blocks_max],
+    ['side blocks', storage.counts().sideBlocks, limits.side_blocks_max],
+    // Beside itself.
+    ['rows of the table nodes', storage.nodes().length, limits.known_addresses_max + 1],
+    ['peers', node.running?.network.peers.size ?? 0, limits.peers_max],
+  ]
+  for (const [what, size, limit] of queues) {
+    if (size > limit) throw new Broken('queues stay within their limits', node.address, `${what}: ${size} of ${limit}`)
+  }
+}
+
+/** Added up from the headers and not taken from the ledger, which a fault may have spoilt. */
+function checkWork(node: HonestNode): void {
+  const { storage } = node.inside!
+  const head = storage.head().header
+  const work = node.workOf(head)
+  if (work < node.workSeen) {
+    const what = `block ${head.index} with total work ${work}, after ${node.workSeen} was seen`
+    throw new Broken('total work of a head never falls', node.address, what)
+  }
+  node.workSeen = work
+}
+
+/** Messages that one honest node may send another, a second: protocol section 10, twice over for answers. */
+const messagesPerSecondMax = 200
+
+/** `traffic`: lines from host to host in so many seconds. Throws `Broken`. */
+export function checkTraffic(traffic: ReadonlyMap<string, number>, seconds: number, honest: ReadonlySet<string>): void {
+  for (const [way, lines] of traffic) {
+    const [from, to] = way.split('>')
+    if (!honest.has(from!) || !honest.has(to!) || lines <= messagesPerSecondMax * seconds) continue
+    throw new Broken('queues stay within their limits', from, `${lines} messages to ${to} within ${seconds} s`)
+  }
+}
+
+/** Whoever promised to keep a transaction has it, recorded or pending. Throws `Broken`. */
+export function checkPromises(node: HonestNode, promises: Iterable<Acknowledged>): void {
+  const { storage, chain } = node.inside!
+  for (const { hash, at } of promises) {
+    if (storage.locate(hash) !== undefined || chain.mempool.get(hash) !== undefined) continue
+    const what = `${hash}, acknowledged at ${(at / 1_000).toFixed(3)} s, is neither recorded nor pending`
+    throw new Broken('no acknowledged transaction is lost', node.address, what)
+  }
+}
+
+// ---- at the end ----
+
+/** What is in a node's ledger. `seen`: blocks that were found valid already, by their text. Throws `Broken`. */
+export function checkLedger(node: HonestNode, genesis: Genesis, seen: Set<string>): void {
+  const { storage, consensus } = node.inside!
+  // Signatures are the oracle's.
+  const audit = auditLedger({ storage, genesis, consensus, signatures: false })
+  let step = audit.next()
+  while (step.done !== true) step = audit.next()
+  if (step.value !== undefined) {
+    throw new Broken('every stored block is valid', node.address, damageText(step.value))
+  }
+  for (const hash of node.accepted) checkBlock(node, hash, genesis, seen)
+  const recorded = new Set<Hash>()
+  for (let index = 1; index <= storage.head().header.index; index++) {
+    const hash = storage.headerAt(index)!.header.current_hash
+    checkBlock(node, hash, genesis, seen)
+    for (const transaction of storage.block(hash)!.transactions) {
+      // From the content, not from what the ledger says of it.
+      const id = transactionHash(transaction, genesis.rules.chainId)
+      if (recorded.has(id)) {
+        throw new Broken('no transaction is recorded twice', node.address, `${id}, again in block ${index}`)
+      }
+      recorded.add(id)
+    }
+  }
+}
+
+function checkBlock(node: HonestNode, hash: Hash, genesis: Genesis, seen: Set<string>): void {
+  const block = node.inside!.storage.block(hash)
+  // Side blocks are pruned.
+  if (block === undefined) return
+  const text = JSON.stringify(block)
+  if (seen.has(text)) return
+  const fault = faultOf(block, genesis.consensus === 'pow')
+  if (fault !== undefined) {
+    throw new Broken('every stored block is valid', node.address, `block ${block.index}, ${hash}: ${fault}`)
+  }
+  seen.add(text)
+}

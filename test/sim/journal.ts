@@ -1,0 +1,145 @@
+import { crc32 } from 'node:zlib'
+import { readGenesis } from '../../core/chain/genesis.ts'
+import type { JsonObject } from '../../core/chain/json.ts'
+import type { Block, Change, Genesis, MiningRange, NodeId, NodeRecord, PendingTransaction } from '../../core/index.ts'
+import { MemoryLedger } from '../../plugins/memory/index.ts'
+import type { DiskFile } from './disk.ts'
+
+/** What a record says: the method that was called, and with what. */
+type Entry =
+  | readonly ['begin', string, Block, number]
+  | readonly ['commit', Change]
+  | readonly ['keepSide', Block, bigint]
+  | readonly ['pruneSide', number, number, number]
+  | readonly ['keepPending', readonly PendingTransaction[]]
+  | readonly ['dropPending', readonly string[]]
+  | readonly ['saveNode', NodeRecord]
+  | readonly ['dropNode', NodeId]
+  | readonly ['range']
+
+/**
+ * A ledger for the simulator: the memory plugin's, and every change of it as one line, checksum first, in a file of a
+ * virtual disk, synced before the call returns. Opening it replays the lines that are whole and cuts off what follows.
+ */
+export class JournalLedger extends MemoryLedger {
+  override readonly location: string = 'journal'
+  readonly #file: DiskFile
+  #replaying = true
+  #committing = false
+
+  constructor(file: DiskFile) {
+    super()
+    this.#file = file
+    const text = file.text()
+    const whole = this.#replay(text)
+    if (whole < text.length) file.truncate(whole)
+    this.#replaying = false
+  }
+
+  override begin(genesis: Genesis, block: Block, now: number): void {
+    const isNew = this.genesis() === undefined
+    super.begin(genesis, block, now)
+    if (isNew) this.#record(['begin', genesis.text, block, now])
+  }
+
+  override commit(change: Change): void {
+    this.#committing = true
+    try {
+      super.commit(change)
+    } finally {
+      this.#committing = false
+    }
+    this.#record(['commit', change])
+  }
+
+  override keepSide(block: Block, totalWork: bigint): void {
+    super.keepSide(block, totalWork)
+    this.#record(['keepSide', block, totalWork])
+  }
+
+  override pruneSide(belowIndex: number, blocksMax: number, bytesMax: number): void {
+    const before = this.counts().sideBlocks
+    super.pruneSide(belowIndex, blocksMax, bytesMax)
+    if (this.counts().sideBlocks !== before) this.#record(['pruneSide', belowIndex, blocksMax, bytesMax])
+  }
+
+  override keepPending(transactions: readonly PendingTransaction[]): void {
+    super.keepPending(transactions)
+    // `commit` returns transactions by this method: they are part of its own record.
+    if (!this.#committing && transactions.length > 0) this.#record(['keepPending', transactions])
+  }
+
+  override dropPending(hashes: readonly string[]): void {
+    super.dropPending(hashes)
+    if (hashes.length > 0) this.#record(['dropPending', hashes])
+  }
+
+  override saveNode(node: NodeRecord): void {
+    super.saveNode(node)
+    this.#record(['saveNode', node])
+  }
+
+  override dropNode(nodeId: NodeId): void {
+    super.dropNode(nodeId)
+    this.#record(['dropNode', nodeId])
+  }
+
+  /** Comes with the next block: nobody was promised anything. */
+  override openRange(range: MiningRange, now: number): number {
+    this.#record(['range'], false)
+    return super.openRange(range, now)
+  }
+
+  #record(entry: Entry, durable = true): void {
+    if (this.#replaying) return
+    const text = JSON.stringify(entry, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))
+    this.#file.append(`${checksum(text)} ${text}\n`)
+    if (durable) this.#file.sync()
+  }
+
+  /** Returns how many characters were whole. */
+  #replay(text: string): number {
+    let start = 0
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
+      const body = text.slice(start + checksumDigits + 1, end)
+      if (text.slice(start, start + checksumDigits) !== checksum(body)) return start
+      this.#apply(JSON.parse(body) as Entry)
+      start = end + 1
+    }
+    return start
+  }
+
+  #apply(entry: Entry): void {
+    switch (entry[0]) {
+      case 'begin':
+        return super.begin(readGenesis(JSON.parse(entry[1]) as JsonObject, 'the journal'), entry[2], entry[3])
+      case 'commit':
+        return super.commit(withWork(entry[1]))
+      case 'keepSide':
+        return super.keepSide(entry[1], workOf(entry[2]))
+      case 'pruneSide':
+        return super.pruneSide(entry[1], entry[2], entry[3])
+      case 'keepPending':
+        return super.keepPending(entry[1])
+      case 'dropPending':
+        return super.dropPending(entry[1])
+      case 'saveNode':
+        return super.saveNode(entry[1])
+      case 'dropNode':
+        return super.dropNode(entry[1])
+      case 'range':
+        return void super.openRange({ worker: '', start: 0, end: 0 }, 0)
+    }
+  }
+}
+
+const checksumDigits = 8
+const checksum = (text: string): string => crc32(text).toString(16).padStart(checksumDigits, '0')
+
+/** `12n` as it stands in the file. */
+const workOf = (written: unknown): bigint => BigInt(String(written).replace(/n$/, ''))
+
+const withWork = (change: Change): Change => ({
+  ...change,
+  applied: change.applied.map((one) => ({ ...one, totalWork: workOf(one.totalWork) })),
+})

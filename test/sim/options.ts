@@ -1,0 +1,233 @@
+import { readFlags, usageError } from '../../core/commands/flags.ts'
+import { suggestion } from '../../core/errors.ts'
+import { defaultNodeLimits } from '../../core/limits.ts'
+import { resolvePlugin } from '../../core/resolve.ts'
+import { engineOf, instantEngine, powOf, type Engine } from './engines.ts'
+import { calm } from './faults.ts'
+import { hostileKinds, type HostileKind } from './hostile/kinds.ts'
+import { mixedPlan, type Plan } from './plan.ts'
+
+export interface Options {
+  readonly plan: Plan
+  readonly engine: Engine
+  readonly verbose: boolean
+}
+
+const spec = {
+  command: 'bun run sim',
+  dotted: true,
+  flags: {
+    seed: { type: 'integer', min: 0 },
+    mix: { type: 'boolean' },
+    calm: { type: 'boolean' },
+    nodes: { type: 'integer', min: 1, max: 2_000 },
+    minutes: { type: 'string' },
+    engine: { type: 'string' },
+    difficulty: { type: 'integer', min: 0, max: 5 },
+    'block-time': { type: 'string' },
+    retarget: { type: 'boolean' },
+    rate: { type: 'string' },
+    delay: { type: 'string' },
+    loss: { type: 'string' },
+    duplicate: { type: 'string' },
+    reorder: { type: 'string' },
+    spikes: { type: 'string' },
+    resets: { type: 'string' },
+    late: { type: 'integer', min: 0 },
+    partitions: { type: 'integer', min: 0 },
+    crashes: { type: 'integer', min: 0 },
+    skew: { type: 'string' },
+    jumps: { type: 'integer', min: 0 },
+    stalls: { type: 'integer', min: 0 },
+    'slow-disk': { type: 'integer', min: 0 },
+    hostile: { type: 'string' },
+    verbose: { type: 'boolean' },
+  },
+} as const
+
+export const help = `Runs a network of aurex nodes in one process, in virtual time, from a seed.
+
+Examples
+  bun run sim --seed 7                        a world with a bit of everything
+  bun run sim --seed 7 --nodes 50 --minutes 30
+  bun run sim --seed 7 --calm --nodes 200     nothing goes wrong
+  bun run sim --seed 7 --engine ./mine.ts     an engine of your own, unchanged
+  bun run sim --seed 7 --calm --loss 1% --partitions 3 --hostile lying
+  bun run sim --seed 7 --mix --verbose        what bun run test:sim does with 7
+
+The world
+  --seed N          decides everything: same seed, same trace (1)
+  --nodes N         honest nodes (10)
+  --minutes N       simulated, until everything is healed (10)
+  --engine NAME     pow, instant, or a plugin's file (pow)
+  --NAME.KEY VALUE  a setting of that plugin, or of its chain
+  --difficulty N    pow: leading zero hex digits of a block's hash (2)
+  --block-time S    pow: seconds all nodes together need for a block (10)
+  --retarget        pow: the rules keep the block time
+  --rate N          new transactions a second (0.2)
+  --delay A..B      milliseconds from host to host (5..100)
+
+What goes wrong
+  --calm            nothing but what other flags ask for
+  --mix             everything else, the nodes too, is drawn from the seed
+  --loss S          share of lines that are lost: 0.01 or 1%
+  --duplicate S     that come twice
+  --reorder S       that are overtaken by the next
+  --spikes S        of writes that take seconds
+  --resets S        of writes that break their connection
+  --late N          nodes that come late, with an empty ledger
+  --partitions N    one-way, two-way, or with a bridge
+  --crashes N       of a process, of the power, in the middle of a write
+  --skew S          seconds that clocks are off at the most
+  --jumps N         of clocks
+  --stalls N        of whole nodes, for up to 12 s
+  --slow-disk MS    a sync takes up to so many milliseconds
+  --hostile KINDS   all, none, or some of ${hostileKinds.slice(0, 3).join(',')},
+                    ${hostileKinds.slice(3).join(',')}
+
+  --verbose         tells everything as it happens
+
+Ends with a line "trace" and 64 hex digits. Exit code 0: every invariant held;
+1: one broke, and how to see it again is said; 64: a mistake on this line.
+`
+
+/** Reads the command line; undefined where help was asked for. Throws a usage error. */
+export async function readOptions(argv: readonly string[], cwd: string): Promise<Options | undefined> {
+  const flags = readFlags(argv, spec)
+  if (flags.help) return undefined
+  const { values } = flags
+  const seed = values.seed ?? 1
+  const base = values.mix
+    ? mixedPlan(seed)
+    : usualPlan(seed, values.nodes ?? 10, numberOf('minutes', values.minutes) ?? 10)
+  const given = definedOf({
+    nodes: values.nodes,
+    minutes: numberOf('minutes', values.minutes),
+    latency: rangeOf(values.delay),
+    late: values.late,
+    partitions: values.partitions,
+    crashes: values.crashes,
+    skewMilliseconds: milliseconds(numberOf('skew', values.skew)),
+    jumps: values.jumps,
+    stalls: values.stalls,
+    syncMillisecondsMax: values['slow-disk'],
+    hostile: hostileOf(values.hostile),
+    rate: numberOf('rate', values.rate),
+    difficulty: values.difficulty,
+    blockSeconds: numberOf('block-time', values['block-time']),
+    retarget: values.retarget ? true : undefined,
+  })
+  const weather = definedOf({
+    loss: shareOf('loss', values.loss),
+    duplicate: shareOf('duplicate', values.duplicate),
+    reorder: shareOf('reorder', values.reorder),
+    delaySpike: shareOf('spikes', values.spikes),
+    reset: shareOf('resets', values.resets),
+  })
+  const quiet = values.calm ? calmed(base) : base
+  const plan: Plan = { ...quiet, ...given, weather: { ...quiet.weather, ...weather } }
+  return { plan, engine: await engineNamed(values.engine ?? 'pow', plan, flags.dotted, cwd), verbose: values.verbose }
+}
+
+/** A bit of everything, more of it in a larger world that lasts longer. */
+function usualPlan(seed: number, nodes: number, minutes: number): Plan {
+  const often = (perMinute: number) => Math.ceil(minutes * perMinute)
+  return {
+    seed,
+    nodes,
+    minutes,
+    latency: [5, 100],
+    weather: { loss: 0.001, duplicate: 0.001, reorder: 0.001, delaySpike: 0.001, reset: 0.000_1 },
+    late: 1,
+    partitions: often(0.2),
+    crashes: often(0.5),
+    skewMilliseconds: 2_000,
+    jumps: often(0.1),
+    stalls: often(0.2),
+    syncMillisecondsMax: 5,
+    hostile: hostileKinds,
+    rate: 0.2,
+    difficulty: 2,
+    blockSeconds: 10,
+    retarget: false,
+    halfLifeSeconds: undefined,
+    limits: defaultNodeLimits,
+  }
+}
+
+const calmed = (plan: Plan): Plan => ({
+  ...plan,
+  late: 0,
+  weather: calm,
+  partitions: 0,
+  crashes: 0,
+  skewMilliseconds: 0,
+  jumps: 0,
+  stalls: 0,
+  syncMillisecondsMax: 0,
+  hostile: [],
+})
+
+async function engineNamed(
+  name: string,
+  plan: Plan,
+  settings: ReadonlyMap<string, string>,
+  cwd: string,
+): Promise<Engine> {
+  const [setting] = settings.keys()
+  if (name === 'pow' || name === 'instant') {
+    if (setting !== undefined)
+      throw usageError('unknown-flag', `--${setting}: only an engine of your own has such flags`)
+    return name === 'pow' ? powOf(plan) : instantEngine()
+  }
+  return engineOf(await resolvePlugin(name, cwd), settings)
+}
+
+// ---- values ----
+
+type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
+
+/** Without what was not given, so that it hides no default. */
+const definedOf = <T extends object>(values: T): Defined<T> =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<T>
+
+const milliseconds = (seconds: number | undefined): number | undefined =>
+  seconds === undefined ? undefined : Math.round(seconds * 1_000)
+
+function numberOf(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const number = Number(text)
+  if (/^\d+(\.\d+)?$/.test(text) && number < 1e6) return number
+  throw wrong(flag, 'a number from 0 up', text)
+}
+
+function shareOf(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const [, digits, percent] = /^(\d+(?:\.\d+)?)(%?)$/.exec(text) ?? []
+  const share = Number(digits) / (percent === '%' ? 100 : 1)
+  if (share >= 0 && share < 1) return share
+  throw wrong(flag, 'a share from 0 up to below 1, such as 0.01 or 1%', text)
+}
+
+function rangeOf(text: string | undefined): readonly [number, number] | undefined {
+  if (text === undefined) return undefined
+  const [, least, most = least] = /^(\d{1,5})(?:\.\.(\d{1,5}))?$/.exec(text) ?? []
+  const [from, to] = [Number(least), Number(most)]
+  if (from <= to) return [from, to]
+  throw wrong('delay', 'milliseconds, such as 20 or 5..100', text)
+}
+
+function hostileOf(text: string | undefined): readonly HostileKind[] | undefined {
+  if (text === undefined) return undefined
+  if (text === 'all') return hostileKinds
+  if (text === 'none') return []
+  return text.split(',').map((name) => {
+    const kind = hostileKinds.find((one) => one === name)
+    if (kind !== undefined) return kind
+    const advice = suggestion(name, hostileKinds) || `; expected all, none, or some of ${hostileKinds.join(', ')}`
+    throw usageError('bad-value', `--hostile: there is no kind ${JSON.stringify(name)}${advice}`)
+  })
+}
+
+const wrong = (flag: string, expected: string, got: string) =>
+  usageError('bad-value', `--${flag}: expected ${expected}, got ${JSON.stringify(got)}; see: bun run sim --help`)

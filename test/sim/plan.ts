@@ -1,0 +1,83 @@
+import { defaultNodeLimits, type Limits } from '../../core/limits.ts'
+import { Dice } from './dice.ts'
+import type { Weather } from './faults.ts'
+import { hostileKinds, type HostileKind } from './hostile/kinds.ts'
+
+/** What is to happen in a simulation, but for the moments, which the seed draws. */
+export interface Plan {
+  readonly seed: number
+  readonly nodes: number
+  /** Simulated, until everything is healed. */
+  readonly minutes: number
+  /** One way, in milliseconds. */
+  readonly latency: readonly [number, number]
+  readonly weather: Weather
+  /** So many of the nodes are started late, with an empty ledger. */
+  readonly late: number
+  readonly partitions: number
+  readonly crashes: number
+  /** Wall clocks are off by so much at the most, milliseconds. */
+  readonly skewMilliseconds: number
+  readonly jumps: number
+  readonly stalls: number
+  /** A sync of the disk takes so long at the most, milliseconds. */
+  readonly syncMillisecondsMax: number
+  readonly hostile: readonly HostileKind[]
+  /** New transactions a second, all clients together. */
+  readonly rate: number
+  readonly difficulty: number
+  /** Seconds that all nodes together need for a block. */
+  readonly blockSeconds: number
+  readonly retarget: boolean
+  /** Seconds of delay that halve the work; undefined: what the rules take for it. */
+  readonly halfLifeSeconds: number | undefined
+  /** Of every node. */
+  readonly limits: Limits
+}
+
+/** So small that a small world reaches them. */
+const smallLimits: Limits = {
+  ...defaultNodeLimits,
+  orphan_blocks_max: 12,
+  orphan_blocks_per_source_max: 4,
+  known_addresses_max: 64,
+  side_blocks_max: 40,
+  mempool_transactions_max: 400,
+  peers_max: 16,
+}
+
+/** A small world with a mixture of everything, all of it decided by the seed: for many seeds. */
+export function mixedPlan(seed: number): Plan {
+  const dice = new Dice(`${seed}/plan`)
+  const maybe = (share: number, value: () => number): number => (dice.chance(share) ? value() : 0)
+  const hostile = hostileKinds.filter(() => dice.chance(0.25))
+  const slow = dice.between(1, 60)
+  return {
+    seed,
+    nodes: dice.between(4, 8),
+    minutes: dice.between(80, 150) / 60,
+    latency: [1, slow],
+    weather: {
+      loss: maybe(0.4, () => dice.fraction() * 0.03),
+      duplicate: maybe(0.4, () => dice.fraction() * 0.05),
+      reorder: maybe(0.4, () => dice.fraction() * 0.05),
+      delaySpike: maybe(0.4, () => dice.fraction() * 0.02),
+      reset: maybe(0.4, () => dice.fraction() * 0.004),
+    },
+    late: maybe(0.4, () => 1),
+    partitions: maybe(0.6, () => dice.between(1, 3)),
+    crashes: maybe(0.6, () => dice.between(1, 5)),
+    skewMilliseconds: maybe(0.4, () => dice.between(100, 600_000)),
+    jumps: maybe(0.3, () => dice.between(1, 3)),
+    stalls: maybe(0.3, () => dice.between(1, 3)),
+    syncMillisecondsMax: maybe(0.2, () => dice.between(1, 50)),
+    hostile,
+    rate: dice.between(2, 10) / 10,
+    difficulty: 1,
+    blockSeconds: dice.between(3, 8),
+    retarget: dice.chance(0.4),
+    // So short that branches of the same length differ in work.
+    halfLifeSeconds: dice.between(2, 12),
+    limits: smallLimits,
+  }
+}

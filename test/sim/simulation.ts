@@ -1,0 +1,316 @@
+import type { SealedHeader } from '../../core/chain/block.ts'
+import { messageOf, type CoreEvents, type Storage } from '../../core/index.ts'
+import type { Limits } from '../../core/limits.ts'
+import { Crowd } from './crowd.ts'
+import { Dice } from './dice.ts'
+import type { DiskFile } from './disk.ts'
+import type { Engine } from './engines.ts'
+import { arrangeEvents } from './events.ts'
+import { calm, faultKinds, Tally, type FaultKind } from './faults.ts'
+import { HonestNode, openJournal, type Witness } from './honest.ts'
+import { hostileKinds, type HostileKind } from './hostile/kinds.ts'
+import { enterTroupe } from './hostile/troupe.ts'
+import { Broken, type Invariant, checkLedger, checkNode, checkPromises, checkTraffic } from './invariants.ts'
+import { Observations, type Figures } from './observations.ts'
+import type { Plan } from './plan.ts'
+import { World } from './runtime.ts'
+import { simPort } from './simnode.ts'
+
+export interface SimulationParts {
+  readonly plan: Plan
+  readonly engine: Engine
+  /** Hears what happens, with the second of the world. */
+  readonly say?: (seconds: number, what: string) => void
+  readonly openLedger?: (file: DiskFile) => Storage
+  /** What the nodes take for their limits; tests let them take others than the plan's. */
+  readonly nodeLimits?: Limits
+  /** Makes the world; tests put one in that lies. */
+  readonly makeWorld?: (plan: Plan) => World
+}
+
+export interface Outcome {
+  readonly plan: Plan
+  readonly broken: Broken | undefined
+  /** Seconds of the world at the end, or when an invariant broke. */
+  readonly seconds: number
+  readonly figures: Figures
+  readonly faults: Readonly<Record<FaultKind, number>>
+  readonly hostile: Readonly<Record<HostileKind, number>>
+  readonly trace: string
+}
+
+const healMillisecondsMax = 60_000
+/** Watched afterwards for so long, in which new blocks may set them apart for so long at the most. */
+const steadyMilliseconds = 30_000
+const apartMillisecondsMax = 15_000
+/** Honest nodes may complain of what they are right to complain of. */
+const expectedErrors: readonly unknown[] = [
+  'clock-differs',
+  'a branch that would undo more blocks than allowed was refused',
+]
+
+const bootstrapMax = 3
+const trafficSeconds = 10
+
+/** One world from its beginning to its end. */
+export class Simulation implements Witness {
+  readonly #parts: SimulationParts
+  readonly #world: World
+  readonly #nodes: readonly HonestNode[]
+  readonly #addresses: ReadonlySet<string>
+  readonly #crowd: Crowd
+  readonly #dice: Dice
+  readonly #hostile = new Tally<HostileKind>()
+  readonly #observations: Observations
+  readonly #endsAt: number
+  #broken: Broken | undefined
+  #recorded = 0
+  #trafficSince = 0
+
+  constructor(parts: SimulationParts) {
+    const { plan, engine } = parts
+    this.#parts = parts
+    this.#dice = new Dice(`${plan.seed}/events`)
+    this.#endsAt = Math.round(plan.minutes * 60_000)
+    this.#world = parts.makeWorld?.(plan) ?? new World({ seed: plan.seed, latencyMilliseconds: plan.latency })
+    this.#nodes = Array.from({ length: plan.nodes }, (_, n) => this.#makeNode(n))
+    this.#addresses = new Set(this.#nodes.map(({ address }) => address))
+    this.#observations = new Observations(this.#nodes, this.#endsAt)
+    this.#crowd = new Crowd({
+      seed: plan.seed,
+      host: this.#world.host('93.0.0.1'),
+      nodes: this.#nodes,
+      chainId: engine.genesis.rules.chainId,
+      dice: new Dice(`${plan.seed}/clients`),
+    })
+    this.#world.crashed = (address) => this.#crashed(address)
+  }
+
+  /** Runs it to its end, or to the first invariant that breaks. Never throws but for a fault of the simulator. */
+  async run(): Promise<Outcome> {
+    const { plan, engine } = this.#parts
+    const stray = (error: unknown): void => {
+      this.#broken ??= new Broken(
+        'no node fails or logs an error',
+        undefined,
+        `a promise nobody heard: ${textOf(error)}`,
+      )
+    }
+    process.on('unhandledRejection', stray)
+    try {
+      await this.#live()
+    } catch (error) {
+      this.#broken ??=
+        error instanceof Broken
+          ? error
+          : new Broken('no node fails or logs an error', undefined, `something was thrown: ${textOf(error)}`)
+    } finally {
+      process.off('unhandledRejection', stray)
+    }
+    const world = this.#world
+    return {
+      plan,
+      broken: this.#broken,
+      seconds: world.elapsed / 1_000,
+      figures: this.#observations.figures(world, this.#crowd, this.#recorded, engine),
+      faults: world.tally.all(faultKinds),
+      hostile: this.#hostile.all(hostileKinds),
+      trace: world.trace(),
+    }
+  }
+
+  async #live(): Promise<void> {
+    const { plan, engine } = this.#parts
+    const world = this.#world
+    for (const [n, node] of this.#nodes.entries()) world.at(this.#startOf(n), () => node.start())
+    arrangeEvents({
+      world,
+      plan,
+      nodes: this.#nodes,
+      dice: this.#dice,
+      endsAt: this.#endsAt,
+      say: (what) => this.#say(what),
+    })
+    enterTroupe({
+      world,
+      chainId: engine.genesis.rules.chainId,
+      nodes: this.#nodes,
+      tally: this.#hostile,
+      kinds: plan.hostile,
+    })
+    this.#submitFrom(3_000)
+    world.at(1_000, () => this.#sample())
+    await this.#advance(this.#endsAt - world.elapsed)
+    await this.#heal()
+    const seen = new Set<string>()
+    for (const node of this.#nodes) {
+      checkLedger(node, engine.genesis, seen)
+      checkPromises(node, this.#crowd.promisesOf(node))
+    }
+    const { storage } = this.#nodes[0]!.inside!
+    this.#recorded = [...this.#crowd.acknowledged].filter((hash) => storage.locate(hash) !== undefined).length
+  }
+
+  /** All faults are over; the hostile peers stay. */
+  async #heal(): Promise<void> {
+    const world = this.#world
+    world.weather = calm
+    world.syncMillisecondsMax = 0
+    world.heal()
+    for (const node of this.#nodes) if (!node.isUp) node.start()
+    this.#say('everything is healed')
+    await this.#untilEqual(healMillisecondsMax, 'honest heads are equal within 60 s of healing')
+    this.#say(`honest heads are equal, at height ${this.#nodes[0]!.height}`)
+    for (const end = world.elapsed + steadyMilliseconds; world.elapsed < end;) {
+      await this.#advance(100)
+      await this.#untilEqual(apartMillisecondsMax, 'honest heads stay equal after healing')
+    }
+  }
+
+  async #untilEqual(milliseconds: number, invariant: Invariant): Promise<void> {
+    for (const end = this.#world.elapsed + milliseconds; this.#world.elapsed < end;) {
+      if (this.#agree()) return
+      await this.#advance(100)
+    }
+    const heads = this.#nodes.map(({ address, head, height }) => `${address} ${height} ${head?.slice(0, 8)}`)
+    throw new Broken(invariant, undefined, heads.join(', '))
+  }
+
+  #agree(): boolean {
+    const [first, ...others] = this.#nodes
+    return first!.head !== undefined && others.every(({ head }) => head === first!.head)
+  }
+
+  async #advance(milliseconds: number): Promise<void> {
+    let over = false
+    this.#world.at(milliseconds, () => void (over = true))
+    await this.#world.runUntil(() => over || this.#broken !== undefined, milliseconds)
+    if (this.#broken !== undefined) throw this.#broken
+  }
+
+  #makeNode(n: number): HonestNode {
+    const { plan, engine, openLedger = openJournal } = this.#parts
+    // Those that are there already; nobody who comes first knows anybody.
+    const dice = new Dice(`${plan.seed}/peers of ${n}`)
+    const before = Array.from({ length: n }, (_, i) => i)
+    const peers = dice.shuffled(before).slice(0, bootstrapMax)
+    return new HonestNode({
+      world: this.#world,
+      address: addressOf(n),
+      peers: peers.map((i) => ({ host: addressOf(i), port: simPort })),
+      genesis: engine.genesis,
+      engine: engine.entry(n),
+      limits: this.#parts.nodeLimits ?? plan.limits,
+      witness: this,
+      openLedger,
+    })
+  }
+
+  /** The last ones may come late. */
+  #startOf(n: number): number {
+    const { nodes, late } = this.#parts.plan
+    return n === 0 || n < nodes - late ? n * 20 : Math.round(this.#endsAt * (0.4 + 0.3 * this.#dice.fraction()))
+  }
+
+  #submitFrom(milliseconds: number): void {
+    const { rate } = this.#parts.plan
+    if (rate === 0) return
+    this.#world.at(milliseconds, () => {
+      if (this.#world.elapsed >= this.#endsAt) return
+      this.#crowd.submit()
+      this.#submitFrom(this.#dice.exponential(1_000 / rate))
+    })
+  }
+
+  /** Looks at everybody twice a second. */
+  #sample(): void {
+    this.#guard(() => {
+      for (const node of this.#nodes) checkNode(node, this.#parts.plan.limits)
+      this.#checkTraffic()
+      this.#observations.sample(this.#world.elapsed)
+    })
+    this.#world.at(500, () => this.#sample())
+  }
+
+  #checkTraffic(): void {
+    const seconds = (this.#world.elapsed - this.#trafficSince) / 1_000
+    if (seconds < trafficSeconds) return
+    checkTraffic(this.#world.traffic, seconds, this.#addresses)
+    this.#world.traffic.clear()
+    this.#trafficSince = this.#world.elapsed
+  }
+
+  #crashed(address: string): void {
+    const node = this.#nodes.find((one) => one.address === address)
+    if (node === undefined) return
+    // What it had in memory when the power went counts for nothing: nobody had been told of it.
+    node.died()
+    const milliseconds = this.#dice.between(500, 15_000)
+    this.#say(`${address} is down for ${(milliseconds / 1_000).toFixed(1)} s`)
+    this.#world.at(milliseconds, () => {
+      if (!node.isUp) node.start()
+    })
+  }
+
+  #say(what: string): void {
+    this.#parts.say?.(this.#world.elapsed / 1_000, what)
+  }
+
+  #break(broken: Broken): void {
+    this.#broken ??= broken
+  }
+
+  #guard(run: () => void): void {
+    try {
+      run()
+    } catch (error) {
+      if (!(error instanceof Broken)) throw error
+      this.#break(error)
+    }
+  }
+
+  // ---- Witness ----
+
+  started(node: HonestNode): void {
+    // Before anybody tells it anything again.
+    this.#guard(() => {
+      checkNode(node, this.#parts.plan.limits)
+      checkPromises(node, this.#crowd.promisesOf(node))
+    })
+  }
+
+  accepted(node: HonestNode, header: SealedHeader): void {
+    this.#observations.accepted(node, header, this.#world.elapsed)
+  }
+
+  moved(node: HonestNode, move: CoreEvents['head:moved']): void {
+    this.#observations.moved(move)
+    this.#guard(() => checkNode(node, this.#parts.plan.limits))
+    if (move.undone.length > 0) this.#say(`${node.address} undoes ${move.undone.length} blocks`)
+  }
+
+  banned(node: HonestNode, { target, reason }: CoreEvents['peer:banned']): void {
+    const victim = this.#nodes.find(({ address, nodeId }) => address === target || nodeId === target)
+    this.#say(`${node.address} bans ${target}: ${reason}`)
+    if (victim === undefined) return
+    this.#break(new Broken('no honest peer is banned', node.address, `${victim.address} is banned: ${reason}`))
+  }
+
+  logged(node: HonestNode, level: string, message: string, fields: Record<string, unknown> | undefined): void {
+    if (level === 'debug' || level === 'info') return
+    this.#say(`${node.address} logs ${level}: ${message} ${JSON.stringify(fields ?? {})}`)
+    if (level !== 'error' || [message, fields?.['code']].some((one) => expectedErrors.includes(one))) return
+    const detail = `${message} ${JSON.stringify(fields ?? {})}`
+    this.#break(new Broken('no node fails or logs an error', node.address, detail))
+  }
+
+  failed(node: HonestNode, error: unknown): void {
+    this.#break(new Broken('no node fails or logs an error', node.address, `it gives up: ${textOf(error)}`))
+  }
+}
+
+/** Each honest node in a network of its own. */
+const addressOf = (n: number): string => `${20 + (n % 60)}.${Math.floor(n / 60)}.0.1`
+
+const textOf = (error: unknown): string =>
+  error instanceof Error ? (error.stack ?? messageOf(error)) : messageOf(error)
