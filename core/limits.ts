@@ -14,7 +14,7 @@ export const limitsSchema = v.strictObject({
   client_message_bytes_max: whole(256 * KiB, 'the longest message before the handshake, and from clients'),
   connections_max: whole(2048, 'connections at once'),
   connections_per_host_max: whole(3, 'of them from one address; loopback is exempt on a node that listens there'),
-  peers_max: whole(50, 'peers at once, whoever opened the connection'),
+  peers_max: whole(50, 'peers at once; those that this node looks for may come beside them'),
   outbound_peers: whole(8, 'peers that this node looks for and connects to by itself'),
   handshake_milliseconds_max: whole(5_000, 'a handshake, or opening a connection, must be done after so long'),
   silent_connections_max: whole(64, "connections that said nothing yet and may take an idle client's time"),

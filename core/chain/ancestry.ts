@@ -2,7 +2,6 @@ import { LRUCache } from 'lru-cache'
 import type { Ancestry, Storage } from '../plugin.ts'
 import type { SealedHeader } from './block.ts'
 import type { Hash } from './canonical.ts'
-import { parseTimestamp } from './timestamp.ts'
 
 /** Headers that were read lately; those near the head are asked for with every block. */
 const headersCachedMax = 4_096
@@ -31,7 +30,16 @@ export class Ancestors {
 
   /** What a rule may look back on from the block after `parent`. */
   of(parent: SealedHeader): Ancestry {
-    return { parent, at: (index) => this.#at(parent, index) }
+    // Rules look back block by block: each look goes on from where the last one ended.
+    let from = parent
+    return {
+      parent,
+      at: (index) => {
+        const header = this.#at(index > from.index ? parent : from, index)
+        if (header !== undefined) from = header
+        return header
+      },
+    }
   }
 
   #at(parent: SealedHeader, index: number): SealedHeader | undefined {
@@ -53,7 +61,8 @@ export function medianTimePast(ancestry: Ancestry): number {
   for (let index = ancestry.parent.index; index >= 0 && times.length < medianBlocks; index--) {
     const header = ancestry.at(index)
     if (header === undefined) break
-    times.push(parseTimestamp(header.timestamp) ?? 0)
+    // It was read with its header: what is left to do is a tenth of reading it again.
+    times.push(Date.parse(header.timestamp))
   }
   times.sort((a, b) => a - b)
   return times[Math.floor(times.length / 2)] ?? 0

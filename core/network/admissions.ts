@@ -106,16 +106,15 @@ export class Admissions {
   }
 
   /**
-   * Peers that the operator named come beside the others, each once, so that a full house does not keep them out. Whoever
-   * comes by itself does not get the places of those that this node looks for, and of one that it visits: else a swarm
-   * could surround it.
+   * Peers that the operator named come beside the others, each once, so that a full house does not keep them out. So do
+   * those that this node looks for, and one that it visits: else a swarm that comes by itself could surround it.
    */
   #room(named: boolean, outbound: boolean): Verdict {
     const { peers, limits } = this.#parts
     const most = limits.peers_max + (named ? this.#allowed.size + this.#configured.size : 0)
+    if (peers.size < most) return accepted
     const sought = Math.min(limits.outbound_peers + 1, Math.floor(limits.peers_max / 2))
-    const kept = outbound || named ? 0 : Math.max(0, sought - peers.all().filter((peer) => peer.outbound).length)
-    if (peers.size < most - kept) return accepted
+    if (outbound && peers.all().filter((peer) => peer.outbound).length < sought) return accepted
     return decline('too-many-peers', `this node takes at most ${limits.peers_max} peers`)
   }
 

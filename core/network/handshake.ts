@@ -3,6 +3,7 @@ import type { JsonObject } from '../chain/json.ts'
 import { AurexError, decline, found, messageOf, type Refusal, type Result } from '../errors.ts'
 import type { Connection, ConnectionHandlers } from '../plugin.ts'
 import { Admissions } from './admissions.ts'
+import { boundedLog } from './boundedlog.ts'
 import { Exchange } from './exchange.ts'
 import type { Farewells } from './farewells.ts'
 import { hostPortText, type HostPort } from './hostport.ts'
@@ -19,7 +20,7 @@ export interface HandshakeParts extends ModuleParts {
 
 /** Makes peers of connections: those that others open, and those that are dialled. */
 export function handshakes(parts: HandshakeParts): NetworkModule & Dialling {
-  const hall = new Hall(parts)
+  const hall = new Hall({ ...parts, log: boundedLog(parts.log, parts.runtime.clock) })
   return {
     messages: {
       handshake: { schema: v.object({}), handle: (_fields, message, sender) => hall.greeted(message, sender) },
@@ -157,19 +158,25 @@ class Hall {
     const { code, detail } = refusal
     const nodeId = greeting?.nodeId
     this.#exchanges.delete(connection)
-    // Nothing is wrong with a node that was found twice: it is how an address is tested.
-    const level = code === 'duplicate' ? 'debug' : 'info'
-    log[level](ours ? 'refused a handshake' : 'a handshake failed on the other side', {
+    log[this.#levelOf(connection, code)](ours ? 'refused a handshake' : 'a handshake failed on the other side', {
       code,
       detail,
       node_id: nodeId,
-      remote: connection.remoteHost,
+      remote: hostPortText({ host: connection.remoteHost, port: connection.remotePort }),
       connection: connection.id,
     })
     emit('peer:refused', { nodeId, host: connection.remoteHost, code })
     if (ours) farewells.say(connection, refusal)
     else connection.close(code)
     this.#settleDial(connection, decline(code, detail))
+  }
+
+  /**
+   * Nothing is wrong with a node that was found twice: it is how an address is tested. And what is no node hangs up each
+   * time that it is dialled: whoever keeps dialling it says so once.
+   */
+  #levelOf({ outbound }: Connection, code: string): 'debug' | 'info' {
+    return code === 'duplicate' || (outbound && code === 'disconnected') ? 'debug' : 'info'
   }
 
   #settleDial(connection: Connection, result: Result<PeerFacts>): void {

@@ -39,7 +39,7 @@ export class MessageRate {
 
   /** Counts a message of the peer. Declines `too-many-messages`. */
   take({ type }: JsonObject): Verdict {
-    if (this.#isCalledFor(String(type))) return accepted
+    if (typeof type === 'string' && this.#isCalledFor(type)) return accepted
     this.#fill()
     if (this.#tokens < 1) return decline('too-many-messages', `more than ${this.#perSecond} messages a second`)
     this.#tokens--

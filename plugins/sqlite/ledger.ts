@@ -119,7 +119,7 @@ export class Ledger extends Reader implements Storage {
 
   keepSide(block: Block, totalWork: bigint): void {
     if (this.run.blockOf.get(block.current_hash) !== null) return
-    this.#write(`keeping side block ${block.current_hash}`, () => this.#addSide(block, totalWork))
+    this.#writeLazily(`keeping side block ${block.current_hash}`, () => this.#addSide(block, totalWork))
   }
 
   pruneSide(belowIndex: number, blocksMax: number, bytesMax: number): void {
@@ -245,7 +245,8 @@ export class Ledger extends Reader implements Storage {
 
   /**
    * As `#write`, but the disk is not waited for: what comes next and is durable makes this durable too. Two ranges a
-   * block would otherwise cost as much time as the block and its transactions.
+   * block would otherwise cost as much time as the block and its transactions, and a branch of a thousand blocks a
+   * thousand waits before it outweighs the chain. Side blocks that a power failure takes are fetched again.
    */
   #writeLazily<T>(doing: string, change: () => T): T {
     this.#mustBeWritable(doing)

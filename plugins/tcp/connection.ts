@@ -31,6 +31,17 @@ export interface ConnectionParts {
  */
 const unreadShareMax = 1 / 16
 
+/** What goes to many peers, as a block does, is written down once: whoever hands a message over does not change it. */
+const linesMade = new WeakMap<JsonObject, Uint8Array>()
+
+function lineOf(message: JsonObject): Uint8Array {
+  const made = linesMade.get(message)
+  if (made !== undefined) return made
+  const line = Buffer.from(`${JSON.stringify(message)}\n`)
+  linesMade.set(message, line)
+  return line
+}
+
 /** JSON lines on one socket, with its deadlines. Time is kept by one timer that is armed anew when it runs out. */
 export class TcpConnection implements Connection, Silent {
   readonly id: string
@@ -113,7 +124,7 @@ export class TcpConnection implements Connection, Silent {
     if (this.#state !== 'open') return
     // A peer that is gone would never be found out if what we send it kept it alive.
     if (!this.#promoted) this.#lastMessageAt = this.#now()
-    this.#outbox.send(Buffer.from(`${JSON.stringify(message)}\n`))
+    this.#outbox.send(lineOf(message))
     if (!this.#full && this.#outbox.bytes > this.#unreadBytesMax()) this.#filled()
   }
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { sealedHeaderOf, type Block } from '../../chain/block.ts'
 import { isHash, type Hash } from '../../chain/canonical.ts'
 import type { JsonObject } from '../../chain/json.ts'
@@ -75,6 +76,7 @@ export class Arrivals {
       const verdict = await other.catch(() => undefined)
       if (verdict?.ok === true) return known
     }
+    if (this.#isHere(hash, block)) return known
     const taking = this.#parts.chain.submitBlock(block, id, reads)
     this.#underWay.set(hash, taking)
     try {
@@ -82,6 +84,12 @@ export class Arrivals {
     } finally {
       this.#underWay.delete(hash)
     }
+  }
+
+  /** Whether just this header was found good before: most copies come then. One that differs is recomputed as any other. */
+  #isHere(hash: Hash, block: JsonObject): boolean {
+    const here = this.#parts.chain.header(hash)
+    return here !== undefined && isDeepStrictEqual(sealedHeaderOf(block as unknown as Block), here.header)
   }
 }
 

@@ -16,8 +16,12 @@ const place = v.custom<JsonObject & v.InferOutput<typeof places>>(
   (value) => isObject(value) && v.is(places, value),
   'expected an object with index, current_hash and prev_hash',
 )
-const headerResponse = v.object({ headers: v.pipe(v.array(place), v.maxLength(headersAskedMax)) })
-const blockResponse = v.object({ blocks: v.pipe(v.array(place), v.maxLength(blocksAskedMax)) })
+// Some programs send whole blocks where headers are asked for, and some write an empty list as null.
+const headerPlace = v.pipe(place, v.transform(withoutBody))
+const headerResponse = v.object({
+  headers: v.nullable(v.pipe(v.array(headerPlace), v.maxLength(headersAskedMax)), []),
+})
+const blockResponse = v.object({ blocks: v.nullable(v.pipe(v.array(place), v.maxLength(blocksAskedMax)), []) })
 
 /** A header or a block as it came: it says where it belongs, and nothing of it is checked yet. */
 export type Unchecked = v.InferOutput<typeof place>
@@ -60,4 +64,10 @@ function shaped<S extends v.GenericSchema>(
   if (result.success) return found(list(result.output))
   const [issue] = result.issues
   return refuse('bad-answer', `${v.getDotPath(issue) ?? 'the answer'}: ${issue.message}`)
+}
+
+function withoutBody(block: Unchecked): Unchecked {
+  if (!('transactions' in block)) return block
+  const { transactions: _transactions, ...header } = block
+  return header
 }

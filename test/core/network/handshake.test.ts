@@ -271,6 +271,8 @@ describe('threats row 18: both sides say the same reason', () => {
     rude.connection!.close('rude')
     expect(await town.world.settled(dialled)).toMatchObject({ ok: false, code: 'disconnected' })
     expect(b.refused()).toEqual(['disconnected'])
+    // What is no node may be dialled for ever: whoever dials it says so once.
+    expect(b.logged.filter(({ level }) => level === 'info')).toEqual([])
   })
 })
 

@@ -49,8 +49,8 @@ describe('nodes that know one bootstrap', () => {
     await world.runUntil(() => degrees(nodes).every((degree) => degree >= 3), 60_000)
     await world.advance(60_000)
     expect(Math.min(...degrees(nodes))).toBeGreaterThanOrEqual(3)
-    // The bootstrap is a named peer of nobody it named itself.
-    expect(degrees(nodes)[0]).toBeLessThanOrEqual(12)
+    // Those that it looks for, and one that it visits, may come beside the 12.
+    expect(degrees(nodes)[0]).toBeLessThanOrEqual(12 + 4)
     await stop(world, nodes)
   })
 
@@ -64,9 +64,9 @@ describe('nodes that know one bootstrap', () => {
     }
     await world.advance(30_000)
     const outbound = victim.node.network.peers.all().filter((peer) => peer.outbound).length
-    // 2 of one network, and perhaps one that is visited; the other places stay free.
+    // 2 of one network, and perhaps one that is visited.
     expect(outbound).toBeLessThanOrEqual(3)
-    expect(victim.node.network.peers.size - outbound).toBeLessThanOrEqual(12 - 6 + outbound)
+    expect(victim.node.network.peers.size - outbound).toBeLessThanOrEqual(12)
     const honest = [await startSimNode(world, '70.1.1.1'), await startSimNode(world, '80.1.1.1')]
     const told = honest.map(({ address: host }) => victim.node.network.dial({ host, port: simPort }))
     for (const result of await world.settled(Promise.all(told))) expect(result.ok).toBe(true)

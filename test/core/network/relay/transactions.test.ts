@@ -266,17 +266,20 @@ describe('one peer', () => {
     expect([...peer.codes, ...other.codes]).toEqual([])
   })
 
-  test.each(['MINING_STARTED', 'ERROR'])('a program that answers each transaction with %s stays a peer', async (type) => {
-    const town = new RelayTown()
-    const node = town.relayNode(1)
-    const peer = await town.peer(node)
-    peer.answer('NEW_TRANSACTION', () => peer.say({ type, code: 'busy', error: 'no', miner: 'it', message: 'yes' }))
-    peer.answer('tx_announce', ({ hashes }) => peer.say({ type: 'tx_request', hashes: hashes! }))
-    void submit(node, ...some(2_000))
-    await town.world.runUntil(() => heard(peer, 'NEW_TRANSACTION').length === 2_000, 5_000)
-    await town.world.advance(1_000)
-    expect([peer.codes, peer.isClosed]).toEqual([[], false])
-  })
+  test.each(['MINING_STARTED', 'ERROR'])(
+    'a program that answers each transaction with %s stays a peer',
+    async (type) => {
+      const town = new RelayTown()
+      const node = town.relayNode(1)
+      const peer = await town.peer(node)
+      peer.answer('NEW_TRANSACTION', () => peer.say({ type, code: 'busy', error: 'no', miner: 'it', message: 'yes' }))
+      peer.answer('tx_announce', ({ hashes }) => peer.say({ type: 'tx_request', hashes: hashes! }))
+      void submit(node, ...some(2_000))
+      await town.world.runUntil(() => heard(peer, 'NEW_TRANSACTION').length === 2_000, 5_000)
+      await town.world.advance(1_000)
+      expect([peer.codes, peer.isClosed]).toEqual([[], false])
+    },
+  )
 
   test('transactions are sent no faster than they are taken', async () => {
     const town = new RelayTown()

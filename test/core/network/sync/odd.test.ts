@@ -1,5 +1,6 @@
 // Peers that stall, lie or send rubbish while a node catches up.
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import type { SealedHeader } from '../../../../core/chain/block.ts'
 import type { JsonObject } from '../../../../core/chain/json.ts'
 import { simRuntime, type World } from '../../../sim/runtime.ts'
 import { history, honestReply, OddPeer, rigNode, type Reply, type RigNode } from './rig.ts'
@@ -189,6 +190,22 @@ describe('programs that nobody here wrote', () => {
       1_200,
     )
     await world.advance(60_000)
+    expect(odd.closedAt).toBeUndefined()
+  })
+
+  test('one that sends whole blocks as headers, and null where it has none', async () => {
+    const world = simRuntime({ seed: 13 })
+    const newcomer = await rigNode(world, 1)
+    const honest = honestReply(blocks)
+    const odd = new OddPeer(9, (question) => {
+      const answer = honest(question)
+      if (answer === undefined || !Array.isArray(answer['headers'])) return answer
+      const whole = (header: unknown) => blocks[(header as SealedHeader).index - 1] as unknown as JsonObject
+      return { ...answer, headers: answer['headers'].length === 0 ? null : answer['headers'].map(whole) }
+    })
+    await odd.join(world, newcomer, blocks.length)
+    await caughtUp(world, newcomer)
+    await world.advance(30_000)
     expect(odd.closedAt).toBeUndefined()
   })
 
