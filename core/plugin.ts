@@ -141,7 +141,7 @@ export interface Storage {
   /** What the store itself finds wrong with its structure (SQLite: integrity_check), or undefined. May take seconds. */
   integrity(): string | undefined
   commit(change: Change): void
-  /** Keeps a valid block that is not on the heaviest branch. */
+  /** Keeps a valid block that is not on the heaviest branch. Need not be durable on return: it can be fetched again. */
   keepSide(block: Block, totalWork: bigint): void
   /** Drops what `sidesToDrop` says of its side blocks: none that is left may lose its parent. */
   pruneSide(belowIndex: number, blocksMax: number, bytesMax: number): void

@@ -12,6 +12,8 @@ function hold(): void {
   ledger.begin(genesis, genesis.block, storedAt)
   ledger.commit(adding(...makeChain(genesis.block, 3, 0n)))
   say(`holds ${ledger.head().header.current_hash}`)
+  // Somebody must refer to it: a ledger that is collected lets go of its file.
+  process.stdin.once('end', () => ledger.close())
   process.stdin.resume()
 }
 
