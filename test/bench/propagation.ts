@@ -14,9 +14,9 @@ import { signMany } from './load.ts'
 import { LoopbackNodes } from './loopback.ts'
 import { percentile, type Row } from './row.ts'
 
-const rounds = 250
+const rounds = 300
 /** The first ones warm the compiler up. */
-const roundsDropped = 50
+const roundsDropped = 100
 /** From idle nothing is held back to be gathered with what follows (talk.ts). */
 const pauseMilliseconds = 60
 const processes = 6
