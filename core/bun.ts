@@ -2,10 +2,13 @@
 import { randomBytes, verify } from 'node:crypto'
 import {
   closeSync,
+  constants,
+  copyFileSync,
   fchmodSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
+  linkSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -255,16 +258,17 @@ const files: Files = {
     }
   },
   createText(path, text, mode) {
-    const file = openSync(path, 'wx', 0o600)
+    // Under another name first: a process that is killed in here must not leave half a key, which would stop the next start.
+    const draft = `${path}.${process.pid}.draft`
+    const file = openSync(draft, 'wx', 0o600)
     try {
       fchmodSync(file, mode) // open's own mode is cut by the umask
       writeFileSync(file, text)
       fsyncSync(file)
-    } catch (error) {
-      unlinkSync(path) // Half a key would keep the next start from making a whole one.
-      throw error
+      nameAnew(draft, path)
     } finally {
       closeSync(file)
+      unlinkSync(draft)
     }
     syncDirectory(dirname(path))
   },
@@ -293,6 +297,17 @@ function appendWhole(file: number, text: string): void {
   } catch (error) {
     ftruncateSync(file, size)
     throw error
+  }
+}
+
+/** Gives a file a second name that must not exist yet. Throws `EEXIST`. */
+function nameAnew(path: string, name: string): void {
+  try {
+    linkSync(path, name)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw error
+    // A file system without links: a copy is the next best.
+    copyFileSync(path, name, constants.COPYFILE_EXCL)
   }
 }
 

@@ -46,6 +46,11 @@ export class Disk {
     this.#untilPowerCut = operations
   }
 
+  /** The power stays, whatever was arranged. */
+  keepPower(): void {
+    this.#untilPowerCut = undefined
+  }
+
   /** The file of this path for the process that runs now; it need not exist yet. */
   open(path: string): DiskFile {
     const boot = this.#boot

@@ -73,6 +73,11 @@ export class HonestNode {
     return this.inside !== undefined
   }
 
+  /** How many peers its operator named. */
+  get named(): number {
+    return this.#parts.peers.length
+  }
+
   get head(): Hash | undefined {
     return this.inside?.storage.head().header.current_hash
   }
@@ -133,6 +138,12 @@ export class HonestNode {
     if (how === 'write') world.host(address).machine.disk.cutPowerIn(operations)
     else if (how === 'reorganisation') this.#cutAtReorganisation = operations
     else world.crash(address, how)
+  }
+
+  /** What was to befall it does not. */
+  spare(): void {
+    this.#cutAtReorganisation = undefined
+    this.#parts.world.host(this.address).machine.disk.keepPower()
   }
 
   /** Its process ended, whatever the way. */

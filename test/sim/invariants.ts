@@ -46,7 +46,8 @@ export function checkNode(node: HonestNode, limits: Limits): void {
     ['side blocks', storage.counts().sideBlocks, limits.side_blocks_max],
     // Beside itself.
     ['rows of the table nodes', storage.nodes().length, limits.known_addresses_max + 1],
-    ['peers', node.running?.network.peers.size ?? 0, limits.peers_max],
+    // Those that it looks for and those that its operator named come beside the others.
+    ['peers', node.running?.network.peers.size ?? 0, limits.peers_max + limits.outbound_peers + 1 + node.named],
   ]
   for (const [what, size, limit] of queues) {
     if (size > limit) throw new Broken('queues stay within their limits', node.address, `${what}: ${size} of ${limit}`)

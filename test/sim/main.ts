@@ -28,5 +28,6 @@ const print = (text: string): void => void process.stdout.write(text)
 process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
   if (!(error instanceof AurexError)) throw error
   process.stderr.write(`sim: ${error.code}: ${error.message}\n`)
-  return error.exit
+  // Nothing else is thrown as such: whatever is wrong stands on the command line.
+  return exitCode.usage
 })

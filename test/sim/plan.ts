@@ -50,7 +50,7 @@ const smallLimits: Limits = {
 export function mixedPlan(seed: number): Plan {
   const dice = new Dice(`${seed}/plan`)
   const maybe = (share: number, value: () => number): number => (dice.chance(share) ? value() : 0)
-  const hostile = hostileKinds.filter(() => dice.chance(0.25))
+  const hostile = hostileKinds.filter(() => dice.chance(0.3))
   const slow = dice.between(1, 60)
   return {
     seed,
@@ -64,7 +64,7 @@ export function mixedPlan(seed: number): Plan {
       delaySpike: maybe(0.4, () => dice.fraction() * 0.02),
       reset: maybe(0.4, () => dice.fraction() * 0.004),
     },
-    late: maybe(0.4, () => 1),
+    late: maybe(0.5, () => 1),
     partitions: maybe(0.6, () => dice.between(1, 3)),
     crashes: maybe(0.6, () => dice.between(1, 5)),
     skewMilliseconds: maybe(0.4, () => dice.between(100, 600_000)),

@@ -157,7 +157,10 @@ export class Simulation implements Witness {
     world.weather = calm
     world.syncMillisecondsMax = 0
     world.heal()
-    for (const node of this.#nodes) if (!node.isUp) node.start()
+    for (const node of this.#nodes) {
+      node.spare()
+      if (!node.isUp) node.start()
+    }
     this.#say('everything is healed')
     await this.#untilEqual(healMillisecondsMax, 'honest heads are equal within 60 s of healing')
     this.#say(`honest heads are equal, at height ${this.#nodes[0]!.height}`)

@@ -13,7 +13,8 @@ export class Eclipsing implements Villain {
     this.#stage = stage
     this.#puppets = Array.from({ length: identities }, (_, n) => {
       const puppet = new Puppet({
-        host: stage.world.host(`92.0.${n}.1`),
+        stage,
+        address: `92.0.${n}.1`,
         chainId: stage.chainId,
         height: () => highest(stage.nodes),
         joined: (link) => this.#joined(link),
@@ -43,7 +44,7 @@ export class Eclipsing implements Villain {
   /** Half of them its own, the other half nobody's. */
   #tellAddresses(link: Link): void {
     const { dice } = this.#stage
-    const own = this.#puppets.map(({ parts }) => `${parts.host.address}:13245`)
+    const own = this.#puppets.map(({ host }) => `${host.address}:13245`)
     const made = Array.from({ length: 20 }, () => `92.0.${dice.between(20, 255)}.${dice.between(1, 254)}:13245`)
     link.send({ type: 'peer_list', peers: [...own, ...made] })
   }

@@ -11,7 +11,7 @@ export class Equivocating implements Villain {
   constructor(stage: Stage) {
     this.#stage = stage
     this.#puppet = new Puppet({
-      host: stage.world.host(stage.address()),
+      stage,
       chainId: stage.chainId,
       height: () => highest(stage.nodes),
       joined: () => {},
@@ -33,7 +33,10 @@ export class Equivocating implements Villain {
     if (node === undefined) return
     const { key } = this.#puppet
     const pair = ++this.#pair
-    const blocks = [await blockOn(node, key, `${pair} for some`), await blockOn(node, key, `${pair} for others`)]
+    const blocks = [
+      await blockOn(node, this.#puppet, `${pair} for some`),
+      await blockOn(node, this.#puppet, `${pair} for others`),
+    ]
     const links = [...this.#puppet.links].filter(({ joined }) => joined)
     for (const [i, link] of links.entries()) {
       const block = blocks[i % 2]

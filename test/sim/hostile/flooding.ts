@@ -13,7 +13,7 @@ export class Flooding implements Villain {
   constructor(stage: Stage) {
     this.#stage = stage
     this.#puppet = new Puppet({
-      host: stage.world.host(stage.address()),
+      stage,
       chainId: stage.chainId,
       height: () => highest(stage.nodes),
       joined: (link) => this.#flood(link),
@@ -34,7 +34,7 @@ export class Flooding implements Villain {
   act(second: number): void {
     if (second % 5 !== 0) return
     const victim = someNode(this.#stage)
-    this.#puppet.changeKey()
+    this.#puppet.moveOn()
     if (victim !== undefined) this.#puppet.connect(victim.address)
   }
 
@@ -73,6 +73,6 @@ export class Flooding implements Villain {
 
   async #block(extra: string): Promise<Block | undefined> {
     const node = someNode(this.#stage)
-    return node && (await blockOn(node, this.#puppet.key, extra))
+    return node && (await blockOn(node, this.#puppet, extra))
   }
 }

@@ -3,23 +3,27 @@ import { medianTimePast } from '../../../core/chain/ancestry.ts'
 import { zeroHash } from '../../../core/chain/canonical.ts'
 import type { JsonObject } from '../../../core/chain/json.ts'
 import { purposes, type KeyPair } from '../../../core/chain/keys.ts'
-import { formatTimestamp, parseTimestamp } from '../../../core/chain/timestamp.ts'
+import { formatTimestamp } from '../../../core/chain/timestamp.ts'
 import { readTransaction, type ReadTransaction } from '../../../core/chain/transaction.ts'
 import type { Dice } from '../dice.ts'
 import { nonceFor } from '../engines.ts'
 import type { HonestNode } from '../honest.ts'
+import type { Puppet } from './puppet.ts'
 
-/** A block by this key on a node's head. A valid one, until somebody spoils it. */
+/** Beyond so many expected hashes nobody here has the time to find a nonce. */
+const workMax = 2 ** 16
+
+/** A block on a node's head. A valid one, until somebody spoils it. undefined where that costs too much. */
 export async function blockOn(
   node: HonestNode,
-  key: KeyPair,
+  { key, host }: Pick<Puppet, 'key' | 'host'>,
   extra: string,
   reads: readonly ReadTransaction[] = [],
 ): Promise<Block | undefined> {
   const { chain, consensus, storage } = node.inside!
   const parent = storage.head().header
   const ancestry = chain.ancestors.of(parent)
-  const after = Math.max(medianTimePast(ancestry) + 1, parseTimestamp(parent.timestamp)! + 1)
+  const after = Math.max(medianTimePast(ancestry) + 1, host.clock.now())
   const header = consensus.prepare(
     {
       version: 1,
@@ -37,6 +41,7 @@ export async function blockOn(
     },
     ancestry,
   )
+  if (header.work > workMax) return undefined
   const seal = consensus.id === 'pow' ? { nonce: nonceFor(header) } : await consensus.seal(header, never)
   const transactions = reads.map(({ transaction }) => transaction)
   return seal && signed({ ...header, ...seal, current_hash: '', signature: '', transactions }, key)

@@ -16,14 +16,14 @@ export class Invalid implements Villain {
     this.#stage = stage
     this.#next = stage.dice.between(0, kinds.length - 1)
     this.#puppet = new Puppet({
-      host: stage.world.host(stage.address()),
+      stage,
       chainId: stage.chainId,
       height: () => highest(stage.nodes),
       joined: (link) => void this.#perform(link),
       heard: () => {},
     })
     this.#forwarder = new Puppet({
-      host: stage.world.host(stage.address()),
+      stage,
       chainId: stage.chainId,
       height: () => highest(stage.nodes),
       joined: () => {},
@@ -37,7 +37,7 @@ export class Invalid implements Villain {
     if (second % 3 !== 0) return
     const victim = someNode(this.#stage)
     if (victim === undefined) return
-    if (second % 6 === 0) this.#puppet.changeKey()
+    if (second % 6 === 0) this.#puppet.moveOn()
     this.#puppet.connect(victim.address)
   }
 
@@ -48,7 +48,7 @@ export class Invalid implements Villain {
     const { key } = this.#puppet
     const what = kinds[this.#next++ % (kinds.length + 1)]
     const reads = what === undefined ? withRepeated(node) : []
-    const block = await blockOn(node, key, 'spoilt', reads)
+    const block = await blockOn(node, this.#puppet, 'spoilt', reads)
     if (block === undefined) return
     const spoilt = what === undefined ? block : spoilers[what]!(block, key, dice)
     const transaction = { sender: key.address, data: { a: 'lie' }, signature: key.sign('aurex/tx/1', 'something else') }
@@ -59,7 +59,7 @@ export class Invalid implements Villain {
 
   #meetAll(): void {
     const known = new Set([...this.#forwarder.links].map(({ line }) => line.remoteHost))
-    this.#forwarder.changeKey()
+    this.#forwarder.moveOn()
     for (const { address, isUp } of this.#stage.nodes) if (isUp && !known.has(address)) this.#forwarder.connect(address)
   }
 
@@ -70,12 +70,12 @@ export class Invalid implements Villain {
     const [chosen, ...others] = dice.shuffled([...this.#forwarder.links].filter(({ joined }) => joined))
     if (node === undefined || chosen === undefined) return
     const { key } = this.#puppet
-    const good = await blockOn(node, key, 'good')
+    const good = await blockOn(node, this.#puppet, 'good')
     if (good === undefined) return
     const spoilt = blockJson({ ...good, signature: key.sign('aurex/block/1', 'another') })
     for (const link of others) link.send({ type: 'new_block', node_id: key.nodeId, data: spoilt })
     const author: Puppet = new Puppet({
-      host: world.host(this.#stage.address()),
+      stage: this.#stage,
       chainId,
       height: () => highest(nodes),
       joined: (link) => link.send({ type: 'new_block', node_id: key.nodeId, data: blockJson(good) }),

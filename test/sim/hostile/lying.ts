@@ -10,7 +10,7 @@ export class Lying implements Villain {
   constructor(stage: Stage) {
     this.#stage = stage
     this.#puppet = new Puppet({
-      host: stage.world.host(stage.address()),
+      stage,
       chainId: stage.chainId,
       height: () => 1_000_000_000,
       joined: () => {},
@@ -21,7 +21,7 @@ export class Lying implements Villain {
   act(second: number): void {
     if (second % 4 !== 0) return
     const victim = someNode(this.#stage)
-    if (second % 8 === 0) this.#puppet.changeKey()
+    if (second % 8 === 0) this.#puppet.moveOn()
     if (victim !== undefined) this.#puppet.connect(victim.address)
   }
 

@@ -4,9 +4,12 @@ import type { Hash } from '../../../core/chain/canonical.ts'
 import type { SimHost } from '../host.ts'
 import { LineSocket } from '../linesocket.ts'
 import { simPort } from '../simnode.ts'
+import type { Stage } from './troupe.ts'
 
 export interface PuppetParts {
-  readonly host: SimHost
+  readonly stage: Pick<Stage, 'world' | 'address'>
+  /** Its network address; one of its own if none is given. */
+  readonly address?: string
   readonly chainId: Hash
   /** What it says its height is. */
   readonly height: () => number
@@ -23,15 +26,20 @@ export interface PuppetParts {
 export class Puppet {
   readonly links = new Set<Link>()
   readonly parts: PuppetParts
+  host: SimHost
   key: KeyPair
 
   constructor(parts: PuppetParts) {
+    const { stage, address = stage.address() } = parts
     this.parts = parts
+    this.host = stage.world.host(address)
     this.key = this.#newKey()
   }
 
-  /** Whoever knows it knows it no more. */
-  changeKey(): void {
+  /** Whoever keeps it out knows it no more. */
+  moveOn(): void {
+    const { stage } = this.parts
+    this.host = stage.world.host(stage.address())
     this.key = this.#newKey()
   }
 
@@ -52,7 +60,7 @@ export class Puppet {
         links.delete(socket)
       },
     }
-    void this.parts.host.listen(this.parts.host.address, simPort, handlers)
+    void this.host.listen(this.host.address, simPort, handlers)
   }
 
   connect(address: string): Link {
@@ -62,7 +70,7 @@ export class Puppet {
   }
 
   #newKey(): KeyPair {
-    return keyPairOfPem(privatePemOf(this.parts.host.random(32)), 'a hostile peer')
+    return keyPairOfPem(privatePemOf(this.host.random(32)), 'a hostile peer')
   }
 }
 
@@ -78,7 +86,7 @@ export class Link {
   constructor(puppet: Puppet, opener: boolean) {
     this.#puppet = puppet
     this.#opener = opener
-    this.#challenge = Buffer.from(puppet.parts.host.random(32)).toString('hex')
+    this.#challenge = Buffer.from(puppet.host.random(32)).toString('hex')
     this.line = new LineSocket(
       (message) => this.#heard(message),
       () => void puppet.links.delete(this),
@@ -88,7 +96,7 @@ export class Link {
 
   begin(address: string): void {
     this.#greet()
-    this.line.connect(this.#puppet.parts.host, address, simPort)
+    this.line.connect(this.#puppet.host, address, simPort)
   }
 
   send(message: JsonObject): void {
@@ -96,7 +104,8 @@ export class Link {
   }
 
   #greet(): void {
-    const { host, chainId, height } = this.#puppet.parts
+    const { host } = this.#puppet
+    const { chainId, height } = this.#puppet.parts
     const { nodeId, pem } = this.#puppet.key
     this.send({
       type: 'handshake',

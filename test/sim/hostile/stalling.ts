@@ -9,7 +9,7 @@ export class Stalling implements Villain {
   constructor(stage: Stage) {
     this.#stage = stage
     this.#puppet = new Puppet({
-      host: stage.world.host(stage.address()),
+      stage,
       chainId: stage.chainId,
       height: () => highest(stage.nodes) + 40,
       joined: (link) => this.#joined(link),
@@ -20,7 +20,7 @@ export class Stalling implements Villain {
   }
 
   act(second: number): void {
-    if (second % 4 !== 0) return
+    if (second % 2 !== 0) return
     const victim = someNode(this.#stage)
     if (victim !== undefined) this.#puppet.connect(victim.address)
   }

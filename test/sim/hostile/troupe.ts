@@ -47,7 +47,8 @@ export function enterTroupe(parts: TroupeParts): void {
   for (const kind of kinds) {
     const dice = new Dice(`${world.seed}/${kind}`)
     // Each in another network of 16 bits, as far as it does not want it otherwise.
-    const villain = new cast[kind]({ ...parts, dice, address: () => `91.${made++}.0.1` })
+    const address = (): string => `91.${made % 250}.${Math.floor(made++ / 250)}.1`
+    const villain = new cast[kind]({ ...parts, dice, address })
     let second = 0
     const act = (): void => {
       villain.act(second++)

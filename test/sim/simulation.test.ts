@@ -1,0 +1,65 @@
+import { expect, test } from 'bun:test'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { powOf } from './engines.ts'
+import { mixedPlan } from './plan.ts'
+import { help } from './options.ts'
+import { Simulation } from './simulation.ts'
+import { removeFolder, temporaryFolder } from '../support/process.ts'
+
+const repository = join(import.meta.dir, '../..')
+
+/** `bun run sim` as a user runs it. */
+function sim(...args: string[]) {
+  const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, '--no-install', 'test/sim/main.ts', ...args], {
+    cwd: repository,
+  })
+  return {
+    exitCode,
+    out: stdout.toString(),
+    err: stderr.toString(),
+    last: stdout.toString().trimEnd().split('\n').at(-1)!,
+  }
+}
+
+test('a small world with everything holds, and tells the same story again, in this process and in another', async () => {
+  const plan = mixedPlan(2)
+  const run = () => new Simulation({ plan, engine: powOf(plan) }).run()
+  const [first, again] = [await run(), await run()]
+  expect(first.broken).toBeUndefined()
+  expect(again).toEqual(first)
+  expect(first.figures.height).toBeGreaterThan(2)
+  expect(first.figures.recorded).toBeGreaterThan(2)
+  const { exitCode, last } = sim('--seed', '2', '--mix')
+  expect([exitCode, last]).toEqual([0, `trace ${first.trace}`])
+}, 60_000)
+
+test('an engine in a file of its own runs unchanged, with its settings', () => {
+  const folder = temporaryFolder()
+  const file = join(folder, 'my-engine.ts')
+  const source = readFileSync(join(repository, 'plugins/instant/index.ts'), 'utf8')
+  writeFileSync(file, source.replace("name: 'instant'", "name: 'mine'").replace("id: 'instant'", "id: 'mine'"))
+  try {
+    const usual = ['--seed', '3', '--calm', '--nodes', '3', '--minutes', '0.5', '--rate', '0.3']
+    const { exitCode, out, last } = sim('--engine', file, '--mine.produce', 'true', ...usual)
+    expect(out).toContain('engine mine')
+    expect([exitCode, /^trace [0-9a-f]{64}$/.test(last)]).toEqual([0, true])
+    expect(sim('--engine', file, '--mine.prod', 'true', ...usual)).toMatchObject({ exitCode: 64, out: '' })
+  } finally {
+    removeFolder(folder)
+  }
+}, 60_000)
+
+test('mistakes are told with what was meant', () => {
+  expect(sim('--los', '1%')).toMatchObject({
+    exitCode: 64,
+    err: 'sim: unknown-flag: bun run sim: unknown flag --los; did you mean --loss?\n',
+  })
+  expect(sim('--hostile', 'lyin').err).toContain('did you mean lying?')
+  expect(sim('--loss', '120%').exitCode).toBe(64)
+  expect(sim('--engine', './nothing.ts').exitCode).toBe(64)
+})
+
+test('the help fits a screen and names every flag', () => {
+  expect(help.split('\n').filter((line) => line.length > 80)).toEqual([])
+})
