@@ -71,6 +71,19 @@ type OnFault = (error: unknown) => void
 const lingerMilliseconds = 1_000
 /** And how much it takes in that time: more than systems hold on the way, and then it is no straggler but a flood. */
 const lingerBytesMax = 16 * 1024 * 1024
+/** All sockets together in one window: a crowd that floods is not heard out, since each piece of it is garbage to collect. */
+const lingerBytesOfAllMax = 32 * 1024 * 1024
+const lingerWindowMilliseconds = 10_000
+
+let lingerWindow = { since: Number.NEGATIVE_INFINITY, bytes: 0 }
+
+/** Whether so many bytes may still be read for nothing. */
+function mayLinger(bytes: number): boolean {
+  const now = performance.now()
+  if (now - lingerWindow.since > lingerWindowMilliseconds) lingerWindow = { since: now, bytes: 0 }
+  lingerWindow.bytes += bytes
+  return lingerWindow.bytes <= lingerBytesOfAllMax
+}
 
 /** Public for tests: beside what the port asks for, it can end its writing side alone, as a stranger's client may. */
 export class BunSocket implements Socket {
@@ -128,7 +141,12 @@ export class BunSocket implements Socket {
 
   received(bytes: Uint8Array): void {
     if (this.#state === 'open') this.#guard(() => this.#handlers.data(this, bytes))
-    else if (this.#state === 'ending' && (this.#lingerBytes += bytes.length) > lingerBytesMax) this.destroy()
+    else if (this.#state === 'ending') this.#discard(bytes.length)
+  }
+
+  #discard(bytes: number): void {
+    this.#lingerBytes += bytes
+    if (!mayLinger(bytes) || this.#lingerBytes > lingerBytesMax) this.destroy()
   }
 
   drained(): void {

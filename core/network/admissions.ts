@@ -73,15 +73,13 @@ export class Admissions {
   }
 
   /**
-   * Two nodes that dial each other at the same time get two connections. Both keep the one that the node with the lower
-   * id opened: each knows both ids, so they need not talk about it. A connection that was complete before this one was
-   * begun does not have to give way.
+   * Who answers decides, and the opener goes by it: whether an older connection with the same node stays is said once.
+   * Only where two nodes dial each other at the same time may each have decided for the other's connection before it
+   * heard that its own was taken. Both then keep the one that the node with the lower id opened: each knows both ids.
    */
-  #wins({ connection, since }: Exchange, rival: Peer): boolean {
-    if (since > rival.since) return false
-    const own = this.#parts.identity.nodeId
-    const openedBy = (outbound: boolean): string => (outbound ? own : rival.nodeId)
-    return openedBy(connection.outbound) < openedBy(rival.outbound)
+  #wins({ connection }: Exchange, rival: Peer): boolean {
+    if (!connection.outbound) return false
+    return rival.outbound || this.#parts.identity.nodeId < rival.nodeId
   }
 
   /** The older connection stays if it is alive: a node that was restarted, or lost its network, must get in again. */

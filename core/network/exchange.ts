@@ -34,8 +34,6 @@ export interface ExchangeParts extends Pick<ModuleParts, 'identity' | 'runtime' 
  */
 export class Exchange {
   readonly connection: Connection
-  /** Monotonic milliseconds. */
-  readonly since: number
   readonly #parts: ExchangeParts
   readonly #opener: boolean
   readonly #deadline: Timer
@@ -47,7 +45,6 @@ export class Exchange {
   constructor(parts: ExchangeParts) {
     this.#parts = parts
     this.connection = parts.connection
-    this.since = parts.runtime.clock.monotonic()
     this.#opener = parts.connection.outbound
     const milliseconds = parts.limits.handshake_milliseconds_max
     this.#deadline = parts.runtime.clock.after(milliseconds, () =>

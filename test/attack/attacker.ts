@@ -55,6 +55,9 @@ function raw(act: (socket: Socket) => void): Raw {
       resolve()
     }),
   )
+  // What was opened at the very end has no time to attack, and would be no more than a client that says nothing.
+  const timer = setTimeout(() => socket.destroy(), Math.max(0, milliseconds - (performance.now() - began)))
+  void closed.then(() => clearTimeout(timer))
   return { socket, closed }
 }
 
