@@ -72,7 +72,7 @@ const lingerMilliseconds = 1_000
 /** And how much it takes in that time: more than systems hold on the way, and then it is no straggler but a flood. */
 const lingerBytesMax = 16 * 1024 * 1024
 /** All sockets together in one window: a crowd that floods is not heard out, since each piece of it is garbage to collect. */
-const lingerBytesOfAllMax = 32 * 1024 * 1024
+const lingerBytesOfAllMax = 16 * 1024 * 1024
 const lingerWindowMilliseconds = 10_000
 
 let lingerWindow = { since: Number.NEGATIVE_INFINITY, bytes: 0 }

@@ -25,6 +25,8 @@ const honestPerSecond = 400
 const honestConnections = 4
 const rateShareMin = 0.95
 const memoryGrowthMax = 64 * 1024 * 1024
+/** What the collector gives back within this time after an attack was rubbish and no growth; its peak is printed beside. */
+const settleMilliseconds = 10_000
 /** Before the measurement: a program that just started still grows. */
 const warmUpTransactions = 4_000
 
@@ -91,6 +93,17 @@ async function launch(kind: string, node: NodeProcess, home: string): Promise<Re
   return JSON.parse(await child.stdout.text()) as Report
 }
 
+/** How much more memory the node holds than before, while its honest clients go on. */
+async function settledGrowth(node: NodeProcess, before: number, load: Load): Promise<number> {
+  const end = performance.now() + settleMilliseconds
+  let growth = residentBytes(node) - before
+  while (growth >= memoryGrowthMax && performance.now() < end) {
+    await load.run(250)
+    growth = residentBytes(node) - before
+  }
+  return growth
+}
+
 /** What was not as demanded. */
 async function underAttack(kind: string): Promise<string[]> {
   const home = temporaryFolder()
@@ -116,9 +129,10 @@ async function underAttack(kind: string): Promise<string[]> {
     const attack = launch(kind, node, home)
     const during = await load.run(attackMilliseconds)
     const report = await attack
-    const growth = residentBytes(node) - memoryBefore
+    const peak = residentBytes(node) - memoryBefore
+    const growth = await settledGrowth(node, memoryBefore, load)
     const share = during / before
-    const figures = `${before.toFixed(0)} -> ${during.toFixed(0)} tx/s (${(100 * share).toFixed(1)} %), ${(growth / 2 ** 20).toFixed(1)} MiB`
+    const figures = `${before.toFixed(0)} -> ${during.toFixed(0)} tx/s (${(100 * share).toFixed(1)} %), ${(growth / 2 ** 20).toFixed(1)} MiB (${(peak / 2 ** 20).toFixed(1)})`
     const codes = Object.entries(report.codes).map(([code, count]) => `${code} ${count}`)
     console.log(
       `${kind.padEnd(11)} ${figures}; connections ${report.opened}, longest ${report.longest} ms, left ${report.open}; ${codes.join(', ')}`,
