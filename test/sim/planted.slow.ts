@@ -176,8 +176,8 @@ planted('what was pending is not taken up again', ['no acknowledged transaction 
 
 // ---- what is agreed on ----
 
-planted('the longest chain wins and not the heaviest', ['total work of a head never falls'], () => ({
-  engine: withEngine({ weight: () => 1n }),
+planted('a block weighs by who made it and not by its work', ['total work of a head never falls'], () => ({
+  engine: withEngine({ weight: ({ miner_id }) => BigInt(1 + Number.parseInt(miner_id[0]!, 16)) }),
 }))
 
 planted('a block is marked as seen before it was checked', ['honest heads stay equal after healing'], () => {
