@@ -7,6 +7,9 @@ export const builtins: Readonly<Record<string, () => Promise<{ readonly default:
   instant: () => import('../plugins/instant/index.ts'),
   memory: () => import('../plugins/memory/index.ts'),
   sqlite: () => import('../plugins/sqlite/index.ts'),
+  gateway: () => import('../plugins/gateway/index.ts'),
+  market: () => import('../plugins/market/index.ts'),
+  notifier: () => import('../plugins/notifier/index.ts'),
   tcp: () => import('../plugins/tcp/index.ts'),
 }
 

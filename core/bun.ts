@@ -22,7 +22,7 @@ import { dirname } from 'node:path'
 import { keyObjectOf } from './chain/signature.ts'
 import { AurexError, exitCode, messageOf } from './errors.ts'
 import { RuleThread } from './rulethread.ts'
-import type { Clock, Files, Listener, Runtime, SignatureCheck, Socket, SocketHandlers } from './runtime.ts'
+import type { Clock, Files, HttpRequest, Listener, Runtime, SignatureCheck, Socket, SocketHandlers } from './runtime.ts'
 
 export interface BunOptions {
   /**
@@ -42,6 +42,7 @@ export function bunRuntime(options: BunOptions = {}): Runtime {
     random: (length) => new Uint8Array(randomBytes(length)),
     listen: async (host, port, handlers) => listen(host, port, handlers, onFault),
     connect: (host, port, handlers, millisecondsMax) => connect(host, port, handlers, onFault, millisecondsMax),
+    http,
     resolve,
     files,
     verifyInBackground,
@@ -100,8 +101,10 @@ export class BunSocket implements Socket {
     this.#raw = raw
     this.#handlers = handlers
     this.#onFault = onFault
+    // The system does not know it any more where the other side reset the connection before we heard of it.
+    const address: string | undefined = raw.remoteAddress
     // A socket that takes both families shows IPv4 as ::ffff:1.2.3.4.
-    this.remoteHost = raw.remoteAddress.replace(/^::ffff:(?=\d+\.)/, '')
+    this.remoteHost = (address ?? '0.0.0.0').replace(/^::ffff:(?=\d+\.)/, '')
     this.remotePort = raw.remotePort
   }
 
@@ -239,6 +242,26 @@ async function connect(
 
 const unwanted: SocketHandlers = { open: (socket) => socket.destroy(), data: () => {} }
 
+async function http(url: string, { method, headers, body, millisecondsMax }: HttpRequest) {
+  try {
+    const answer = await fetch(url, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body }),
+      redirect: 'manual',
+      signal: AbortSignal.timeout(millisecondsMax),
+    })
+    // Nobody reads what else it says.
+    await answer.body?.cancel()
+    return { status: answer.status }
+  } catch (cause) {
+    throw new AurexError('http-failed', `${method} ${new URL(url).host}: ${messageOf(cause)}`, {
+      cause,
+      exit: exitCode.unavailable,
+    })
+  }
+}
+
 async function resolve(host: string): Promise<readonly string[]> {
   try {
     return (await lookup(host, { all: true })).map(({ address }) => address)
@@ -259,7 +282,7 @@ async function open(host: string, port: number, handlers: () => SocketHandlers, 
     })
     return raw.data
   } catch (cause) {
-    const message = `cannot connect to ${host} port ${port}: ${messageOf(cause)}; is a node listening there?`
+    const message = `cannot connect to ${host} port ${port}: ${messageOf(cause)}; is anything listening there?`
     throw new AurexError('connect-failed', message, { cause, exit: exitCode.unavailable })
   }
 }

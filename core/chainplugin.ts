@@ -4,7 +4,8 @@ import { auditLedger, damageText, type AuditParts, type Damage } from './chain/a
 import { Chain } from './chain/chain.ts'
 import { AurexError, exitCode } from './errors.ts'
 import type { PluginEntry } from './load.ts'
-import type { Context } from './plugin.ts'
+import type { Genesis } from './chain/genesis.ts'
+import type { Application, Context } from './plugin.ts'
 import { Producer } from './producer.ts'
 
 /** How long a start may take to re-check the ledger before it goes on and does the rest beside its work. */
@@ -30,14 +31,16 @@ export interface ChainHost {
 export function chainHost(parts: ChainParts): ChainHost {
   let producer: Producer | undefined
   let chain: Chain | undefined
-  const setup = async (context: Context<'storage' | 'consensus'>): Promise<Chain> => {
+  const setup = async (context: Context<'storage' | 'consensus', 'application'>): Promise<Chain> => {
     const { genesis, runtime, limits, log, identity } = context
     const { storage, consensus } = context.use
     if (genesis === undefined) throw new Error('a chain without a genesis: the loader must not have got here')
-    storage.begin(genesis, genesis.block, runtime.clock.now())
+    const application = applicationOf(genesis, context.use.application)
+    storage.begin(genesis, genesis.block, runtime.clock.now(), application?.opening())
     const made = new Chain({
       genesis,
       consensus,
+      application,
       storage,
       runtime,
       limits,
@@ -46,7 +49,7 @@ export function chainHost(parts: ChainParts): ChainHost {
       changed: (what) => producer?.changed(what),
     })
     context.defer(() => made.close())
-    const audit = auditTwice({ storage, genesis, consensus })
+    const audit = auditTwice({ storage, genesis, consensus, application })
     const step = runFor(audit, auditAtStartMilliseconds, context)
     if (step.done === true) refuseDamage(step.value, storage.location)
     else auditBeside(audit, context, parts.damaged)
@@ -60,10 +63,22 @@ export function chainHost(parts: ChainParts): ChainHost {
     summary: 'the ledger and its rules',
     provides: 'chain' as const,
     needs: ['storage', 'consensus'] as const,
+    wants: ['application'] as const,
     config: v.strictObject({}),
     setup,
   }
   return { entry: { plugin, config: {}, parameters: undefined }, chain: () => chain, producer: () => producer }
+}
+
+/** Throws `wrong-application` where the one that is set up is not what the genesis names. */
+function applicationOf(genesis: Genesis, application: Application | undefined): Application | undefined {
+  if (genesis.application === application?.id) return application
+  throw new AurexError(
+    'wrong-application',
+    `the genesis of ${genesis.name} names ${genesis.application ?? 'no application'}, but ` +
+      `${application?.id ?? 'none'} is set up`,
+    { exit: exitCode.config },
+  )
 }
 
 type Audit = ReturnType<typeof auditLedger>
@@ -71,7 +86,7 @@ type Audit = ReturnType<typeof auditLedger>
 /** Everything that costs little first, since the start waits for it only so long; then the signatures. */
 function* auditTwice(parts: Omit<AuditParts, 'signatures'>): Audit {
   const damage = yield* auditLedger({ ...parts, signatures: false })
-  return damage ?? (yield* auditLedger({ ...parts, signatures: true }))
+  return damage ?? (yield* auditLedger({ ...parts, application: undefined, signatures: true }))
 }
 
 function runFor(audit: Audit, milliseconds: number, { runtime }: Pick<Context, 'runtime'>) {

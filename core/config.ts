@@ -90,14 +90,16 @@ export async function resolveConfig(input: ConfigInput): Promise<ResolvedConfig>
   const configs = loaded.map((plugin) => parse(plugin.name, plugin.config))
   const ofGenesis = [...settings.values()].filter(({ key }) => key.parameter)
   const parseParameters = (plugin: LoadedPlugin) => plugin.parameters && parse(plugin.name, plugin.parameters, true)
-  const { genesis, parameters } = chooseChain(core.genesisPath, loaded, ofGenesis, parseParameters, readText)
-  if (genesis !== undefined && core.genesisPath !== undefined) {
-    noteParameters(keys, genesis.consensus, parameters, core.genesisPath, values)
+  const chain = chooseChain(core.genesisPath, loaded, ofGenesis, parseParameters, readText)
+  const { genesis } = chain
+  const parametersOf = (plugin: LoadedPlugin): unknown => {
+    if (plugin.provides === 'consensus') return chain.parameters
+    return plugin.provides === 'application' ? chain.applicationParameters : parseParameters(plugin)
   }
-  const plugins = loaded.map((plugin, at) => {
-    const isEngine = plugin.provides === 'consensus'
-    return { plugin, config: configs[at], parameters: isEngine ? parameters : parseParameters(plugin) }
-  })
+  const plugins = loaded.map((plugin, at) => ({ plugin, config: configs[at], parameters: parametersOf(plugin) }))
+  if (genesis !== undefined && core.genesisPath !== undefined) {
+    for (const { plugin, parameters } of plugins) noteParameters(keys, plugin, parameters, core.genesisPath, values)
+  }
   const inOrder = keys.all.flatMap(({ id }) => values.get(id) ?? [])
   return { core, limits, plugins, genesis, values: inOrder, unused, own }
 }
@@ -126,10 +128,14 @@ export function describeKeys(plugins: readonly LoadedPlugin[]): readonly {
 export function explain(resolved: Pick<ResolvedConfig, 'values'>): { key: string; value: string; origin: string }[] {
   return resolved.values.map(({ key, value, origin }) => ({
     key: key.id,
-    value: isSecret(key) && value !== undefined ? '***' : valueText(value),
+    value: isSecret(key) && value !== undefined ? '***' : withoutCredentials(valueText(value)),
     origin: originText(origin),
   }))
 }
+
+/** RFC 3986, 3.2.1: who looks at a URL has no business with the user and password in it; nor with a token in its query. */
+const withoutCredentials = (text: string): string =>
+  text.replace(/(:\/\/)[^/@\s]+@/g, '$1***@').replace(/(:\/\/[^\s?,]+)\?[^\s,"]+/g, '$1?***')
 
 // ---- plugins ----
 
@@ -230,13 +236,14 @@ function sectionError(
 /** What the genesis file decided is shown like everything else. */
 function noteParameters(
   keys: Keys,
-  engine: string,
+  { name, provides }: LoadedPlugin,
   parameters: unknown,
   path: string,
   values: Map<string, EffectiveValue>,
 ): void {
+  if (provides !== 'consensus' && provides !== 'application') return
   const output = (parameters ?? {}) as Readonly<Record<string, unknown>>
-  for (const key of sectionKeys(keys, engine, true)) {
+  for (const key of sectionKeys(keys, name, true)) {
     values.set(key.id, { key, value: output[key.name], origin: { from: 'genesis', path } })
   }
 }

@@ -10,6 +10,8 @@ export interface CoreEvents {
   'node:stopping': { readonly reason: string }
   'tx:admitted': { readonly hash: Hash; readonly transaction: Transaction; readonly pending: number }
   'tx:refused': { readonly code: string; readonly detail: string }
+  /** It was pending and is not any more: what was recorded meanwhile rules it out, as the application says. */
+  'tx:dropped': { readonly hash: Hash; readonly code: string; readonly detail: string }
   /** A valid block was kept, on the heaviest branch or beside it. */
   'block:accepted': { readonly header: SealedHeader; readonly transactions: number; readonly milliseconds: number }
   'block:refused': { readonly hash: Hash | undefined; readonly code: string; readonly detail: string }

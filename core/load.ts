@@ -4,7 +4,8 @@ import type { KeyPair } from './chain/keys.ts'
 import { AurexError, exitCode, messageOf } from './errors.ts'
 import type { Limits } from './limits.ts'
 import type { Log } from './log.ts'
-import type { Context, LoadedPlugin, NodeFacts, Slot, Slots, Transport } from './plugin.ts'
+import type { Contributed } from './contributions.ts'
+import type { Context, LoadedPlugin, NetworkView, NodeFacts, Slot, Slots, Transport } from './plugin.ts'
 import { builtinsThatProvide, placeOf } from './resolve.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -26,6 +27,8 @@ export interface SetUpParts {
   readonly genesis: Genesis | undefined
   readonly node: NodeFacts
   readonly limits: Limits
+  readonly network: NetworkView
+  readonly contributed: Contributed
   readonly logFor: (name: string) => Log
 }
 
@@ -35,6 +38,8 @@ export type FilledSlots = { readonly [S in Exclude<Slot, 'transport'>]?: Slots[S
 
 export interface SetUp {
   readonly slots: FilledSlots
+  /** The transports again, each with the name of its plugin. */
+  readonly transports: readonly { readonly plugin: string; readonly transport: Transport }[]
   /** Aborts the plugins' signal, then releases what they hold, last first. Twice is once. Never rejects. */
   readonly dispose: () => Promise<void>
 }
@@ -50,6 +55,7 @@ export async function setUpPlugins(parts: SetUpParts): Promise<SetUp> {
   const stopping = new AbortController()
   const scopes: Scope[] = []
   const filled: Partial<Omit<Slots, 'transport'>> & { transport: Transport[] } = { transport: [] }
+  const transports: { readonly plugin: string; readonly transport: Transport }[] = []
   let disposal: Promise<void> | undefined
   const dispose = () =>
     (disposal ??= (async () => {
@@ -64,6 +70,7 @@ export async function setUpPlugins(parts: SetUpParts): Promise<SetUp> {
       try {
         const value = await setUpOne(entry, contextFor(plugin, parts, scope, filled, stopping.signal), parts)
         fill(filled, plugin, value)
+        if (plugin.provides === 'transport') transports.push({ plugin: plugin.name, transport: value as Transport })
       } catch (error) {
         if (plugin.provides !== 'none') throw error
         await scope.release()
@@ -74,7 +81,7 @@ export async function setUpPlugins(parts: SetUpParts): Promise<SetUp> {
     await dispose()
     throw error
   }
-  return { slots: filled, dispose }
+  return { slots: filled, transports, dispose }
 }
 
 /** The plugins, each after those that fill what it needs; otherwise in the order given. Throws as `setUpPlugins`. */
@@ -84,10 +91,12 @@ async function orderByNeed<E extends Pick<PluginEntry, 'plugin'>>(entries: reado
   const visit = async (entry: E, above: readonly E[]): Promise<void> => {
     if (ordered.includes(entry)) return
     if (above.includes(entry)) throw circle([...above.slice(above.indexOf(entry)), entry])
-    for (const slot of entry.plugin.needs) {
+    const { needs, wants = [] } = entry.plugin
+    for (const slot of [...needs, ...wants]) {
       const providers = entries.filter(({ plugin }) => plugin.provides === slot)
       // Of transports there may be any number, none among them.
-      if (providers.length === 0 && slot !== 'transport') throw await emptySlot(slot, entry.plugin)
+      if (providers.length === 0 && needs.includes(slot) && slot !== 'transport')
+        throw await emptySlot(slot, entry.plugin)
       for (const provider of providers) await visit(provider, [...above, entry])
     }
     ordered.push(entry)
@@ -187,22 +196,28 @@ function contextFor(
   filled: Partial<Omit<Slots, 'transport'>> & { transport: Transport[] },
   signal: AbortSignal,
 ): Context<Slot> {
-  const { bus, node, identity, genesis, limits, runtime, logFor } = parts
+  const { bus, node, identity, genesis, limits, network, contributed, runtime, logFor } = parts
   // Exactly the slots that it named; the type says so to the plugin itself.
   const use: Partial<Record<Slot, unknown>> = {}
-  for (const slot of plugin.needs) use[slot] = slot === 'transport' ? [...filled.transport] : filled[slot]
+  for (const slot of [...plugin.needs, ...(plugin.wants ?? [])]) {
+    if (slot === 'transport') use[slot] = [...filled.transport]
+    else if (filled[slot] !== undefined) use[slot] = filled[slot]
+  }
   return {
     use: Object.freeze(use) as Context<Slot>['use'],
     node,
     identity,
     genesis,
     limits,
+    network,
     runtime,
     log: logFor(plugin.name),
     signal,
     on: (event, hear) => scope.defer(bus.on(plugin.name, event, hear as (fact: unknown) => void | Promise<void>)),
     onPlugin: (event, hear) => scope.defer(bus.on(plugin.name, event, hear)),
     publish: (event, fact) => bus.publish(plugin.name, event, fact),
+    contribute: (kind, what) => scope.defer(contributed.add(kind, what)),
+    contributed: (kind) => contributed.all(kind),
     defer: (release) => scope.defer(release),
   }
 }

@@ -9,6 +9,7 @@ import { printable, processIo } from './commands/terminal.ts'
 const commands: Record<string, () => Promise<{ readonly command: Command }>> = {
   node: () => import('./commands/node.ts'),
   tx: () => import('./commands/tx.ts'),
+  status: () => import('./commands/status.ts'),
   key: () => import('./commands/key.ts'),
   genesis: () => import('./commands/genesis.ts'),
   config: () => import('./commands/config.ts'),

@@ -1,16 +1,20 @@
 import { join } from 'node:path'
 import { createBus } from './bus.ts'
+import { Contributed } from './contributions.ts'
 import { chainHost } from './chainplugin.ts'
 import type { Genesis } from './chain/genesis.ts'
 import type { KeyPair } from './chain/keys.ts'
-import type { AurexError } from './errors.ts'
+import { AurexError, messageOf } from './errors.ts'
 import { openKeyFile, openOrCreate, type OpenedKey } from './keyfile.ts'
 import type { Limits } from './limits.ts'
 import { setUpPlugins, type PluginEntry, type SetUp } from './load.ts'
 import type { Log, OpenLog } from './log.ts'
+import { genesisMemory } from './network/genesis/memory.ts'
 import type { HostPort } from './network/hostport.ts'
 import type { NetworkSettings } from './network/module.ts'
 import { createNetwork, type Network } from './network/network.ts'
+import { lightNodeType } from './network/standing.ts'
+import { PluginsView } from './network/view.ts'
 import type { NodeFacts } from './plugin.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -31,15 +35,21 @@ export interface NodeOptions {
 
 export interface RunningNode {
   readonly identity: KeyPair
-  /** Where it listens; undefined where it does not. */
+  /** Where other nodes reach it; undefined where they do not. */
   readonly address: HostPort | undefined
+  /** Everywhere that it listens, each with the plugin that does. */
+  readonly listeners: readonly Listening[]
   /** Where the ledger is; undefined without one. */
   readonly ledger: string | undefined
   readonly head: { readonly height: number; readonly pending: number } | undefined
   /** The other nodes that it is connected with. */
-  readonly network: Pick<Network, 'peers' | 'dial'>
+  readonly network: Pick<Network, 'peers' | 'dial' | 'genesis'>
   /** Ends everything in reverse order of its beginning. Twice is once. */
   stop(reason: string): Promise<void>
+}
+
+export interface Listening extends HostPort {
+  readonly plugin: string
 }
 
 /** Starts a node. When something fails on the way, what is up already is undone, and the error is thrown. */
@@ -53,6 +63,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     mailboxFactsMax: limits.mailbox_facts_max,
     report: ({ code, owner, event, detail }) => log.error(code, { owner, event, detail }),
   })
+  const view = new PluginsView(genesis)
+  const contributed = new Contributed()
   const host = chainHost({ bus, damaged: options.failed })
   const up = await setUpPlugins({
     plugins: inOrder(options.plugins, host.entry),
@@ -62,34 +74,42 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     genesis,
     node,
     limits,
+    network: view,
+    contributed,
     logFor: (name) => options.log.log(name),
   })
-  const network = createNetwork({
-    chain: host.chain(),
-    storage: up.slots.storage,
-    genesis,
-    identity,
-    node,
-    runtime,
-    limits,
-    log: options.log.log('network'),
-    settings: options.network,
-    transports: up.slots.transport,
-    emit: (event, fact) => bus.emit(event, fact),
-    behind: (behind) => host.producer()?.hold(behind),
-    publicAddress: () => options.network.advertise ?? addressOf(up),
-  })
+  let network: Network | undefined
   const stop = async (): Promise<void> => {
-    await network.stop()
+    await network?.stop()
     await up.dispose()
   }
   try {
-    for (const transport of up.slots.transport) await transport.open(network.inbox)
+    const { storage } = up.slots
+    network = createNetwork({
+      chain: host.chain(),
+      storage,
+      genesis,
+      memory: storage && genesisMemory(storage),
+      identity,
+      node,
+      runtime,
+      limits,
+      log: options.log.log('network'),
+      settings: options.network,
+      transports: up.slots.transport,
+      contributed,
+      emit: (event, fact) => bus.emit(event, fact),
+      behind: (behind) => host.producer()?.hold(behind),
+      publicAddress: () => options.network.advertise ?? addressOf(up),
+    })
+    view.attach(network)
+    await openAll(up, network)
   } catch (error) {
     await stop()
     throw error
   }
   const address = addressOf(up)
+  warnOfNoWay(options, up, log)
   registerSelf(up, address, identity, options)
   host.producer()?.start()
   network.start()
@@ -97,6 +117,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   return {
     identity,
     address,
+    listeners: up.transports.flatMap(({ plugin, transport }) => {
+      const at = transport.address()
+      return at === undefined ? [] : [{ plugin, ...at }]
+    }),
     ledger: up.slots.storage?.location,
     head: up.slots.chain && { height: up.slots.chain.head().header.index, pending: up.slots.chain.pendingCount() },
     network,
@@ -105,6 +129,24 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       await stop()
     },
   }
+}
+
+async function openAll({ transports }: SetUp, { inbox }: Network): Promise<void> {
+  for (const { plugin, transport } of transports) {
+    try {
+      await transport.open(inbox)
+    } catch (error) {
+      if (error instanceof AurexError) throw error
+      const message = `plugin ${plugin}: it could not begin to listen: ${messageOf(error)}`
+      throw new AurexError('open-failed', message, { cause: error })
+    }
+  }
+}
+
+/** Who names peers wants to be connected with them. */
+function warnOfNoWay({ network }: NodeOptions, { slots }: SetUp, log: Log): void {
+  if (network.peers.length === 0 || slots.transport.some((one) => one.dial !== undefined)) return
+  log.warn('--peers names other nodes, and no transport that is loaded can connect to them; add tcp to --plugins')
 }
 
 function identityOf({ node, keyPath, runtime }: NodeOptions, log: Log): KeyPair {
@@ -137,9 +179,9 @@ function registerSelf(
   options: NodeOptions,
 ): void {
   if (address === undefined || slots.storage === undefined) return
-  const last_seen = options.runtime.clock.now()
+  const own = { node_id: identity.nodeId, ...address, node_type: slots.chain === undefined ? lightNodeType : 'full' }
   try {
-    slots.storage.saveNode({ node_id: identity.nodeId, ...address, node_type: 'full', status: 'active', last_seen })
+    slots.storage.saveNode({ ...own, status: 'active', last_seen: options.runtime.clock.now() })
   } catch (error) {
     // A full disk keeps nothing from being read.
     options.log.log('node').warn('this node is not listed in its own table nodes', { error })
@@ -147,5 +189,8 @@ function registerSelf(
 }
 
 function addressOf({ slots }: Pick<SetUp, 'slots'>): HostPort | undefined {
-  return slots.transport.map((transport) => transport.address()).find((address) => address !== undefined)
+  return slots.transport
+    .filter((transport) => transport.dial !== undefined)
+    .map((transport) => transport.address())
+    .find((address) => address !== undefined)
 }

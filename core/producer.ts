@@ -1,8 +1,7 @@
 import { headerHash, transactionsRoot, type Block, type Header } from './chain/block.ts'
 import { canonicalJson, zeroHash } from './chain/canonical.ts'
 import { medianTimePast } from './chain/ancestry.ts'
-import type { Chain } from './chain/chain.ts'
-import type { PoolEntry } from './chain/mempool.ts'
+import type { Chain, Draft } from './chain/chain.ts'
 import type { KeyPair } from './chain/keys.ts'
 import { purposes } from './chain/keys.ts'
 import { formatTimestamp } from './chain/timestamp.ts'
@@ -124,12 +123,13 @@ export class Producer {
   async #produceOne(signal: AbortSignal): Promise<string | undefined> {
     const { chain, consensus, identity } = this.#parts
     const ancestry = chain.ancestors.of(chain.head().header)
-    const { header: draft, entries } = this.#draft()
+    const { header: draft, reads, dropped } = this.#draft()
+    // Whether there is still something to record is for the engine to say.
+    if (dropped > 0) return undefined
     const header = consensus.prepare(draft, ancestry)
     const seal = await consensus.seal(header, signal)
     if (seal === undefined || signal.aborted) return undefined
     const current_hash = headerHash(header, seal.nonce)
-    const reads = entries.map(({ read }) => read)
     const block: Block = {
       ...header,
       ...seal,
@@ -141,7 +141,7 @@ export class Producer {
     return verdict.ok || verdict.code === 'known' ? undefined : `${verdict.code}: ${verdict.detail}`
   }
 
-  #draft(): { header: Header; entries: PoolEntry[] } {
+  #draft(): Pick<Draft, 'reads' | 'dropped'> & { readonly header: Header } {
     const { chain, consensus, identity, runtime } = this.#parts
     const parent = chain.head().header
     const { rules } = chain.genesis
@@ -161,7 +161,8 @@ export class Producer {
       extra: '',
     }
     const bytesMax = rules.limits.blockBytesMax - Buffer.byteLength(canonicalJson(header)) - sealBytesReserved
-    const entries = chain.mempool.oldest(rules.limits.blockTransactionsMax, bytesMax)
-    return { header: { ...header, tx_root: transactionsRoot(entries.map(({ read }) => read.hash)) }, entries }
+    const { reads, stateRoot, dropped } = chain.draft(bytesMax)
+    const tx_root = transactionsRoot(reads.map(({ hash }) => hash))
+    return { header: { ...header, tx_root, state_root: stateRoot }, reads, dropped }
   }
 }

@@ -16,7 +16,7 @@ const ownNames = ['core', 'aurex', 'log', 'data', 'chain', 'network']
 const reservedNames = new Set([...genesisNames, ...coreNames, ...coreEventOwners, ...ownNames])
 
 /** What a plugin may fill; `chain` is core's own. */
-const fillable = ['storage', 'consensus', 'transport'] satisfies Slot[]
+const fillable = ['storage', 'consensus', 'application', 'transport'] satisfies Slot[]
 const slots = [...fillable, 'chain'] satisfies Slot[]
 
 /** Same as an engine's name in a genesis. */

@@ -78,6 +78,14 @@ export interface SignatureCheck {
   readonly signature: Uint8Array
 }
 
+export interface HttpRequest {
+  readonly method: 'GET' | 'POST'
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string
+  /** For the whole exchange. */
+  readonly millisecondsMax: number
+}
+
 export interface Runtime {
   readonly clock: Clock
   /** Cryptographically strong in the real runtime; from the seed in the simulator. */
@@ -86,6 +94,10 @@ export interface Runtime {
   listen(host: string, port: number, handlers: SocketHandlers): Promise<Listener>
   /** Rejects with `AurexError` `connect-failed`, or `connect-slow` after so many milliseconds. */
   connect(host: string, port: number, handlers: SocketHandlers, millisecondsMax?: number): Promise<Socket>
+  /**
+   * One HTTP request; redirects are not followed. Resolves to the answer's status. Rejects with `AurexError` `http-failed`.
+   */
+  http(url: string, request: HttpRequest): Promise<{ readonly status: number }>
   /** IP addresses of a name, at least one; an IP address is its own. Rejects with `AurexError` `name-unknown`. */
   resolve(host: string): Promise<readonly string[]>
   readonly files: Files

@@ -1,4 +1,4 @@
-import { AurexError, decline, found, messageOf, type Result } from '../errors.ts'
+import { AurexError, decline, found, messageOf, type Refusal, type Result } from '../errors.ts'
 import type { Admission, Storage } from '../plugin.ts'
 import type { Runtime, Timer } from '../runtime.ts'
 import type { Hash } from './canonical.ts'
@@ -16,6 +16,8 @@ interface Parts {
   /** Told after the write, with what came in. */
   readonly admitted: (entries: readonly PoolEntry[]) => void
   readonly storageFailed: (error: AurexError) => void
+  /** Told where the write failed, with what did not come in. */
+  readonly lost: (entries: readonly PoolEntry[]) => void
 }
 
 /** How long a transaction waits at the most for those whose signatures are being checked, to be written with them. */
@@ -52,6 +54,18 @@ export class AdmissionDesk {
   /** One that is on its way in. */
   get(hash: Hash): PoolEntry | undefined {
     return this.#waiting.get(hash)
+  }
+
+  /** All that are on their way in, in their order. */
+  waiting(): IterableIterator<PoolEntry> {
+    return this.#waiting.entries()
+  }
+
+  /** One that is on its way in may not come in any more: the head moved. */
+  refuse(hash: Hash, refusal: Refusal): void {
+    this.#waiting.remove(hash)
+    this.#promises.get(hash)?.settle(refusal)
+    this.#promises.delete(hash)
   }
 
   room(read: ReadTransaction, source: string | undefined) {
@@ -99,6 +113,7 @@ export class AdmissionDesk {
     this.#waiting = new Mempool(this.#parts.limits)
     this.#promises = new Map()
     if (refusal === undefined) this.#parts.admitted(entries)
+    else this.#parts.lost(entries)
     for (const { read } of all) {
       const { hash } = read
       const status = hashes.has(hash) ? 'admitted' : 'included'

@@ -1,25 +1,24 @@
 import { AurexError } from '../errors.ts'
-import type { Consensus, Storage, StoredHeader } from '../plugin.ts'
+import type { Application, Consensus, Storage, StoredHeader } from '../plugin.ts'
 import { Ancestors } from './ancestry.ts'
 import { readBody, readHeader, sealedHeaderOf, verifyBlockSignature } from './block.ts'
 import { canonicalJson } from './canonical.ts'
+import { rowOfBlock, rowOfTransaction, type Damage } from './damage.ts'
 import type { Genesis } from './genesis.ts'
+import { auditOpening, auditState } from './stateaudit.ts'
 import { checkSuccession } from './succession.ts'
 import { readTransaction, transactionHash, verifyTransaction, type ReadTransaction } from './transaction.ts'
+
+export { damageText, type Damage } from './damage.ts'
 
 export interface AuditParts {
   readonly storage: Storage
   readonly genesis: Genesis
   readonly consensus: Consensus
+  /** Every block is executed again, and its changes compared. undefined: the state is not looked at. */
+  readonly application?: Application | undefined
   /** Nine tenths of the work. Without them a changed byte of a signature, which no hash covers, is not found. */
   readonly signatures: boolean
-}
-
-/** The first thing that is wrong, and where. */
-export interface Damage {
-  /** Table and key, as a person would look it up. */
-  readonly row: string
-  readonly what: string
 }
 
 /**
@@ -28,13 +27,15 @@ export interface Damage {
  * sound.
  */
 export function* auditLedger(parts: AuditParts): Generator<number, Damage | undefined> {
-  const { storage, genesis } = parts
+  const { storage, genesis, application } = parts
   const ancestors = new Ancestors(storage)
   try {
     const first = storage.headerAt(0)
     if (first === undefined || canonicalJson(first.header) !== canonicalJson(sealedHeaderOf(genesis.block))) {
       return { row: rowOfBlock(0), what: 'is not the block of the genesis that the ledger was made for' }
     }
+    const opening = application && auditOpening(storage, application)
+    if (opening !== undefined) return opening
     for (let index = 1; index <= storage.head().header.index; index++) {
       // Read again: where the audit runs beside other work, the block below may be another than a moment ago.
       const below = storage.headerAt(index - 1)
@@ -54,8 +55,6 @@ export function* auditLedger(parts: AuditParts): Generator<number, Damage | unde
 /** About a millisecond's worth. */
 const signaturesPerStep = 16
 
-const rowOfBlock = (index: number): string => `blocks, "index" ${index}`
-
 function* auditBlock(
   parts: AuditParts,
   ancestors: Ancestors,
@@ -73,11 +72,15 @@ function* auditBlock(
   const header = readHeader(block, genesis.rules)
   if (!header.ok) return { row, what: header.detail }
   if (block.index !== index) return { row, what: `says index ${block.index}` }
-  const rules = checkSuccession(block, ancestors.of(below.header), consensus)
+  const rules = checkSuccession(block, ancestors.of(below.header), { consensus, rules: genesis.rules })
   if (!rules.ok) return { row, what: `${rules.code}: ${rules.detail}` }
   if (stored.totalWork !== below.totalWork + consensus.weight(block)) return { row, what: 'total work is not the sum' }
   const body = readBody(header.value, genesis.rules)
   if (!body.ok) return { row, what: body.detail }
+  if (parts.application !== undefined) {
+    const state = yield* auditState(storage, parts.application, body.value, below.header.state_root)
+    if (state !== undefined) return state
+  }
   if (!parts.signatures) return undefined
   const signature = verifyBlockSignature(header.value)
   if (!signature.ok) return { row, what: signature.detail }
@@ -90,8 +93,6 @@ function* auditBlock(
   }
   return undefined
 }
-
-const rowOfTransaction = (hash: string, index: number): string => `transactions, tx_hash ${hash} (block ${index})`
 
 /** Each row against the id under which it is filed, so that a changed one is named and not only its block. */
 function auditTransactions({ storage, genesis }: AuditParts, index: number): Damage | undefined {
@@ -119,5 +120,3 @@ function pendingFault(hash: string, read: ReadTransaction, signatures: boolean):
   if (read.hash !== hash) return 'its content has another id'
   return signatures && !verifyTransaction(read).ok ? 'the signature is not by its sender' : undefined
 }
-
-export const damageText = ({ row, what }: Damage): string => `${row}: ${what}`

@@ -1,7 +1,8 @@
-import type { AppliedBlock, Change, PendingTransaction, Storage, StoredHeader } from '../plugin.ts'
+import type { AppliedBlock, Change, PendingTransaction, StateEntry, Storage, StoredHeader } from '../plugin.ts'
 import type { Block, ReadBlock } from './block.ts'
 import type { Hash } from './canonical.ts'
 import type { Mempool } from './mempool.ts'
+import type { ChainRules } from './rules.ts'
 import { transactionHash } from './transaction.ts'
 
 /** What a block stands on. */
@@ -17,18 +18,20 @@ export interface Branch {
 export interface WeighedBlock {
   readonly read: ReadBlock
   readonly totalWork: bigint
+  /** What it changes of the application's state, once it was executed. */
+  readonly state?: readonly StateEntry[]
 }
 
 /** Looks at the tree of blocks: what stands below one, and what changes when it becomes the head. */
 export class Branches {
   readonly #storage: Storage
   readonly #mempool: Mempool
-  readonly #chainId: Hash
+  readonly #rules: Pick<ChainRules, 'chainId' | 'application'>
 
-  constructor(storage: Storage, mempool: Mempool, chainId: Hash) {
+  constructor(storage: Storage, mempool: Mempool, rules: Pick<ChainRules, 'chainId' | 'application'>) {
     this.#storage = storage
     this.#mempool = mempool
-    this.#chainId = chainId
+    this.#rules = rules
   }
 
   /** What a block on this parent stands on; undefined while the parent is not known here. */
@@ -62,12 +65,14 @@ export class Branches {
   /** What recording these blocks changes, with those below them on their branch and those that they displace. */
   changeTo(blocks: readonly WeighedBlock[], { side, fork }: Branch, writtenAt: number): Change {
     const below = side.map(({ header, totalWork }) => {
-      const block = this.#storage.block(header.current_hash)!
-      return this.#applied(block, this.#hashesOf(block), totalWork, writtenAt)
+      const hash = header.current_hash
+      const block = this.#storage.block(hash)!
+      const state = this.#rules.application === undefined ? undefined : this.#storage.stateChanges(hash)
+      return this.#applied(block, this.#hashesOf(block), { totalWork, writtenAt, state })
     })
-    const above = blocks.map(({ read, totalWork }) => {
+    const above = blocks.map(({ read, totalWork, state }) => {
       const hashes = read.transactions.map(({ hash }) => hash)
-      return this.#applied(read.block, hashes, totalWork, writtenAt)
+      return this.#applied(read.block, hashes, { totalWork, writtenAt, state })
     })
     const applied = [...below, ...above]
     const undone = this.#recordedAbove(fork)
@@ -91,15 +96,24 @@ export class Branches {
 
   #returned(block: Block, again: ReadonlySet<Hash>): PendingTransaction[] {
     const lost = this.#hashesOf(block).filter((hash) => !again.has(hash))
-    return lost.map((hash) => this.#storage.transaction(hash)!)
+    return lost.map((hash) => {
+      const { transaction, receivedAt } = this.#storage.transaction(hash)!
+      return { hash, transaction, receivedAt, returned: true }
+    })
   }
 
-  #applied(block: Block, hashes: readonly Hash[], totalWork: bigint, writtenAt: number): AppliedBlock {
+  #applied(block: Block, hashes: readonly Hash[], { totalWork, writtenAt, state }: Applying): AppliedBlock {
     const receivedAt = hashes.map((hash) => this.#mempool.get(hash)?.receivedAt ?? writtenAt)
-    return { block, hashes, receivedAt, totalWork }
+    return { block, hashes, receivedAt, totalWork, ...(state && { state }) }
   }
 
   #hashesOf(block: Block): Hash[] {
-    return block.transactions.map((transaction) => transactionHash(transaction, this.#chainId))
+    return block.transactions.map((transaction) => transactionHash(transaction, this.#rules.chainId))
   }
+}
+
+interface Applying {
+  readonly totalWork: bigint
+  readonly writtenAt: number
+  readonly state: readonly StateEntry[] | undefined
 }

@@ -4,6 +4,7 @@ import type { Limits } from '../limits.ts'
 import type { Log } from '../log.ts'
 import type {
   Admission,
+  Application,
   AppliedBlock,
   Chain as ChainSlot,
   Change,
@@ -19,13 +20,15 @@ import { AdmissionDesk } from './admission.ts'
 import { Ancestors } from './ancestry.ts'
 import type { Block, ReadBlock, SealedHeader } from './block.ts'
 import { Branches } from './branch.ts'
-import type { Hash } from './canonical.ts'
+import { zeroHash, type Hash } from './canonical.ts'
 import { DepthLimit } from './depth.ts'
 import { DiskWatch } from './diskwatch.ts'
+import { Executor } from './executor.ts'
 import type { Genesis } from './genesis.ts'
 import { Intake } from './intake.ts'
 import { Mempool, type PoolEntry } from './mempool.ts'
 import { Orphans } from './orphans.ts'
+import { PendingRules } from './pendingrules.ts'
 import { PreparedBranch } from './preparation.ts'
 import { Recorder, type BranchResult, type Recorded } from './recorder.ts'
 import { Trail, type HeaderTrail } from './trail.ts'
@@ -35,6 +38,8 @@ import { Verifier } from './verifier.ts'
 export interface ChainParts {
   readonly genesis: Genesis
   readonly consensus: Consensus
+  /** The one that the genesis names; undefined where it names none. */
+  readonly application?: Application | undefined
   readonly storage: Storage
   readonly runtime: Runtime
   readonly limits: Limits
@@ -61,6 +66,14 @@ export interface HeadMove {
   readonly from: string
 }
 
+/** What a block of this node's own holds. */
+export interface Draft {
+  readonly reads: readonly ReadTransaction[]
+  readonly stateRoot: Hash
+  /** How many were found not to hold, and dropped. */
+  readonly dropped: number
+}
+
 /**
  * The single writer. Whatever is slow about a block or a transaction (signatures, proof of work) is done beside it;
  * from the last check to the commit nothing awaits, so there are no locks and no interleavings.
@@ -77,6 +90,8 @@ export class Chain implements ChainSlot {
   readonly #orphans: Orphans
   readonly #verifier: Verifier
   readonly #desk: AdmissionDesk
+  readonly #executor: Executor | undefined
+  readonly #pendingRules: PendingRules | undefined
   /** Orphans that found their parent and are on their way in. */
   readonly #adoptions = new Set<Promise<void>>()
   readonly #watchers: ChainWatcher[] = []
@@ -90,17 +105,19 @@ export class Chain implements ChainSlot {
     this.#disk = new DiskWatch({ clock: parts.runtime.clock, log: parts.log, emit: parts.emit })
     this.#orphans = new Orphans(parts.limits)
     this.#verifier = new Verifier(parts.runtime)
+    this.#executor = parts.application && new Executor({ application: parts.application, storage: parts.storage })
     const shared = {
       ...parts,
       rules: parts.genesis.rules,
       clock: parts.runtime.clock,
       mempool: this.mempool,
       ancestors: this.ancestors,
-      branches: new Branches(parts.storage, this.mempool, parts.genesis.rules.chainId),
+      branches: new Branches(parts.storage, this.mempool, parts.genesis.rules),
       depth: new DepthLimit(parts),
       disk: this.#disk,
       orphans: this.#orphans,
       verifier: this.#verifier,
+      executor: this.#executor,
       trail: (base: StoredHeader) => new Trail(shared, base),
       taken: this.#taken.bind(this),
     }
@@ -115,7 +132,19 @@ export class Chain implements ChainSlot {
       clock: parts.runtime.clock,
       admitted: (entries) => this.#admitted(entries),
       storageFailed: (error) => this.#disk.failed(error),
+      lost: (entries) => this.#pendingRules?.letGo(entries),
     })
+    this.#pendingRules =
+      parts.application &&
+      new PendingRules({
+        application: parts.application,
+        storage: parts.storage,
+        mempool: this.mempool,
+        desk: this.#desk,
+        disk: this.#disk,
+        log: parts.log,
+        emit: parts.emit,
+      })
   }
 
   // ---- queries ----
@@ -176,6 +205,10 @@ export class Chain implements ChainSlot {
     return this.#parts.storage.transaction(hash)
   }
 
+  finalHeight(): number {
+    return 0
+  }
+
   pendingCount(): number {
     return this.mempool.size
   }
@@ -193,10 +226,32 @@ export class Chain implements ChainSlot {
   status(hash: Hash): TransactionStatus {
     const { storage } = this.#parts
     const place = storage.locate(hash)
-    if (place === undefined) return { status: this.mempool.get(hash) === undefined ? 'unknown' : 'pending' }
+    if (place === undefined) return this.#statusUnrecorded(hash)
     const blockHash = storage.headerAt(place.blockIndex)!.header.current_hash
     const confirmations = storage.head().header.index - place.blockIndex + 1
-    return { status: 'included', blockIndex: place.blockIndex, blockHash, confirmations }
+    const status = place.blockIndex <= this.finalHeight() ? 'final' : 'included'
+    return { status, blockIndex: place.blockIndex, blockHash, confirmations }
+  }
+
+  #statusUnrecorded(hash: Hash): TransactionStatus {
+    const pending = this.mempool.get(hash)
+    if (pending !== undefined) return { status: pending.returned === true ? 'orphaned' : 'pending' }
+    const dropped = this.#pendingRules?.dropped(hash)
+    if (dropped === undefined) return { status: 'unknown' }
+    return { status: dropped.returned ? 'orphaned' : 'unknown', refusal: dropped.refusal }
+  }
+
+  /**
+   * The oldest pending transactions that fit into a block on the head, and the state's commitment after them. What does
+   * not hold is dropped, so that it never keeps a block from being made. `bytesMax`: canonical JSON with commas between.
+   */
+  draft(bytesMax: number): Draft {
+    const { blockTransactionsMax } = this.genesis.rules.limits
+    const reads = this.mempool.oldest(blockTransactionsMax, bytesMax).map(({ read }) => read)
+    if (this.#executor === undefined) return { reads, stateRoot: zeroHash, dropped: 0 }
+    const { refused, ...draft } = this.#executor.draft(reads, this.head().header)
+    if (refused.length > 0) this.#pendingRules?.drop(refused)
+    return { ...draft, dropped: refused.length }
   }
 
   /** Takes nothing more of its own accord; resolves when what is on its way in is written or refused. */
@@ -207,13 +262,16 @@ export class Chain implements ChainSlot {
 
   // ---- transactions ----
 
-  /** Takes up what was pending when the node stopped. Rows that do not hold any more are named in the log and left alone. */
+  /**
+   * Takes up what was pending when the node stopped. Rows that are damaged are named in the log and left alone; what the
+   * application does not take any more is dropped.
+   */
   async restorePending(): Promise<void> {
     const { storage, log } = this.#parts
     const entries: PoolEntry[] = []
-    for (const { hash, transaction, receivedAt } of storage.pending()) {
+    for (const { hash, transaction, receivedAt, returned } of storage.pending()) {
       const read = readTransaction(transaction, this.genesis.rules)
-      if (read.ok && read.value.hash === hash) entries.push({ read: read.value, receivedAt })
+      if (read.ok && read.value.hash === hash) entries.push({ read: read.value, receivedAt, returned })
       else
         log.error('a pending transaction in the ledger is damaged', { hash, why: read.ok ? 'wrong id' : read.detail })
     }
@@ -223,6 +281,7 @@ export class Chain implements ChainSlot {
         log.error('a pending transaction in the ledger is damaged', { hash: entry.read.hash, why: 'signature' })
       else this.mempool.add(entry)
     }
+    this.#pendingRules?.restored()
   }
 
   /** `from`: the connection that it came by, which may not fill the mempool alone. */
@@ -245,7 +304,10 @@ export class Chain implements ChainSlot {
     const late = this.#known(read, head)
     if (late !== undefined) return late
     const room = this.#desk.room(read, from)
-    return room.ok ? this.#desk.admit(read, from) : room
+    if (!room.ok) return room
+    // At the moment it is decided, so that whoever comes next is judged with it.
+    const holds = this.#pendingRules?.admit(read) ?? accepted
+    return holds.ok ? this.#desk.admit(read, from) : holds
   }
 
   /** Whether the known one has the very same signature: the id does not cover it, so another one may be made up. */
@@ -284,7 +346,8 @@ export class Chain implements ChainSlot {
   /**
    * Refusals, beside those of `readHeader` and `readBody`: `known`, `orphan` (kept until its parent comes),
    * `bad-index`, `bad-timestamp`, `timestamp-ahead`, the engine's own, `reorganisation-too-deep`, `bad-state-root`,
-   * `duplicate-transaction` (recorded on this branch already), `storage-unavailable`, `side-blocks-full`. Only a block
+   * `duplicate-transaction` (recorded on this branch already), `bad-transaction` (the application does not take it, on
+   * what stands below it), `application-failed`, `storage-unavailable`, `side-blocks-full`. Only a block
    * that was found valid is remembered: an invalid variant of it does not keep it out. `reads`: as in `readBody`, of a
    * block made or put together here.
    */
@@ -345,10 +408,11 @@ export class Chain implements ChainSlot {
 
   #moved(change: Change, from: string): void {
     for (const { hashes } of change.applied) for (const hash of hashes) this.mempool.remove(hash)
-    for (const { transaction, receivedAt } of change.returned) {
+    for (const { transaction, receivedAt, returned } of change.returned) {
       const read = readTransaction(transaction, this.genesis.rules)
-      if (read.ok) this.mempool.add({ read: read.value, receivedAt })
+      if (read.ok) this.mempool.add({ read: read.value, receivedAt, returned })
     }
+    this.#pendingRules?.moved(change)
     const { header: head } = this.head()
     const applied = change.applied.map((one) => one.block.current_hash)
     this.#parts.emit('head:moved', { head, undone: change.undone, applied })

@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { AurexError, exitCode, suggestion } from '../errors.ts'
 import { canonicalJson, sha256Hex, type Hash } from './canonical.ts'
 import { genesisBlock, type Block } from './block.ts'
-import { jsonFault, nestingMax, type JsonObject } from './json.ts'
+import { isObject, jsonFault, nestingMax, type JsonObject } from './json.ts'
 import { publicKeyOf } from './keys.ts'
 import { defaultLimits, type ChainLimits, type ChainRules } from './rules.ts'
 import { parseTimestamp, type Timestamp } from './timestamp.ts'
@@ -17,6 +17,8 @@ export interface Genesis {
   readonly parameters: JsonObject
   /** The application's name; undefined: any data is taken as it is. */
   readonly application: string | undefined
+  /** The application's own table, as it stands in the file; empty without an application. */
+  readonly applicationParameters: JsonObject
   readonly rules: ChainRules
   /** Canonical JSON of the whole file: `chainId` is its SHA-256. */
   readonly text: string
@@ -28,14 +30,16 @@ const headerBytesReserved = 64 * 1024
 
 const limit = (max: number) => v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(max)))
 
+const pluginName = /^[a-z][a-z0-9-]{0,31}$/
+
 const genesisFields = v.looseObject({
   name: v.pipe(v.string(), v.minLength(1), v.maxLength(64)),
   timestamp: v.pipe(
     v.string(),
     v.check((text) => parseTimestamp(text) !== undefined, 'expected the form 2026-11-21T00:00:00.000Z'),
   ),
-  consensus: v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]{0,31}$/, "expected an engine's name")),
-  application: v.optional(v.pipe(v.string(), v.minLength(1))),
+  consensus: v.pipe(v.string(), v.regex(pluginName, "expected an engine's name")),
+  application: v.optional(v.pipe(v.string(), v.regex(pluginName, "expected an application's name"))),
   gateways: v.optional(
     v.union([
       v.literal('any'),
@@ -73,6 +77,7 @@ export function readGenesis(value: JsonObject, where: string): Genesis {
   for (const table of [consensus, application ?? '']) {
     if (Object.hasOwn(genesisFields.entries, table)) throw badGenesis(where, `${table}: is no name of a plugin`)
   }
+  if (application === consensus) throw badGenesis(where, `application: ${application} is the engine's name already`)
   const tables = new Set([...Object.keys(genesisFields.entries), consensus, ...(application ? [application] : [])])
   const unknown = Object.keys(value).find((key) => !tables.has(key))
   if (unknown !== undefined) {
@@ -89,16 +94,15 @@ export function readGenesis(value: JsonObject, where: string): Genesis {
   if (chainLimits.blockBytesMax < blockBytesMin) {
     throw badGenesis(where, `limits.block_bytes_max: expected at least ${blockBytesMin}, for one largest transaction`)
   }
-  const parameters = value[consensus] ?? {}
-  if (typeof parameters !== 'object' || parameters === null || Array.isArray(parameters)) {
-    throw badGenesis(where, `${consensus}: expected a table of the engine's parameters`)
-  }
+  const parameters = tableIn(value, consensus, 'engine', where)
+  const applicationParameters = application === undefined ? {} : tableIn(value, application, 'application', where)
   const text = canonicalJson(value)
   const chainId: Hash = sha256Hex(text)
   const rules: ChainRules = {
     chainId,
     consensus,
     gateways: gateways ?? [],
+    application,
     limits: chainLimits,
   }
   return {
@@ -106,29 +110,44 @@ export function readGenesis(value: JsonObject, where: string): Genesis {
     timestamp,
     consensus,
     application,
-    parameters: parameters as JsonObject,
+    applicationParameters,
+    parameters,
     rules,
     text,
     block: genesisBlock(rules, timestamp),
   }
 }
 
+function tableIn(value: JsonObject, name: string, whose: 'engine' | 'application', where: string): JsonObject {
+  const table = value[name] ?? {}
+  if (isObject(table)) return table
+  throw badGenesis(where, `${name}: expected a table of the ${whose}'s parameters`)
+}
+
 /**
- * The chain that a node starts with when it is given no genesis: the same for everybody who starts the same engine
- * with the same parameters. Anyone may sign for a name on it.
+ * The chain that a node starts with when it is given no genesis: the same for everybody who starts the same engine and
+ * the same application with the same parameters. Anyone may sign for a name on it.
  */
-export function developmentGenesis(consensus: string, parameters: JsonObject): Genesis {
+export function developmentGenesis(
+  consensus: string,
+  parameters: JsonObject,
+  application?: { readonly name: string; readonly parameters: JsonObject },
+): Genesis {
   return readGenesis(
     {
       name: 'development',
       timestamp: '2026-01-01T00:00:00.000Z',
       consensus,
       gateways: 'any',
-      ...(Object.keys(parameters).length === 0 ? {} : { [consensus]: parameters }),
+      ...tableOf(consensus, parameters),
+      ...(application && { application: application.name, ...tableOf(application.name, application.parameters) }),
     },
     'the development genesis',
   )
 }
+
+const tableOf = (name: string, parameters: JsonObject): JsonObject =>
+  Object.keys(parameters).length === 0 ? {} : { [name]: parameters }
 
 const badGenesis = (where: string, what: string) =>
   new AurexError('bad-genesis', `${where}: ${what}`, { exit: exitCode.config })

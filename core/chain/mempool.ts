@@ -9,17 +9,20 @@ export interface PoolEntry {
   readonly receivedAt: number
   /** The connection that it came by; undefined for what this node holds of itself (a restart, a block undone). */
   readonly source?: string | undefined
+  /** It was recorded, and its block was undone. */
+  readonly returned?: boolean | undefined
 }
 
 type PoolLimits = Pick<Limits, 'mempool_transactions_max' | 'mempool_bytes_max' | 'mempool_sender_transactions_max'>
 
 /**
- * Transactions that wait to be recorded, in order of arrival. What is in here was acknowledged, so nothing is ever
+ * Transactions that wait to be recorded, in order of arrival: where there is an application, each holds on what those
+ * before it leave. What is in here was acknowledged, so nothing is ever
  * put out to make room: who comes too late is told so.
  */
 export class Mempool {
   readonly #limits: PoolLimits
-  readonly #entries = new Map<Hash, PoolEntry>()
+  #entries = new Map<Hash, PoolEntry>()
   /** The ids that begin alike: nearly always one. */
   readonly #byPrefix = new Map<string, readonly Hash[]>()
   readonly #perSender = new Map<string, number>()
@@ -118,6 +121,17 @@ export class Mempool {
     if (left === 0) this.#perSender.delete(transaction.sender)
     else this.#perSender.set(transaction.sender, left)
     this.#count(entry, -1)
+  }
+
+  /** Puts what is in here in this order; what the list does not name comes last. */
+  arrange(order: readonly Hash[]): void {
+    const arranged = new Map<Hash, PoolEntry>()
+    for (const hash of order) {
+      const entry = this.#entries.get(hash)
+      if (entry !== undefined) arranged.set(hash, entry)
+    }
+    for (const [hash, entry] of this.#entries) arranged.set(hash, entry)
+    this.#entries = arranged
   }
 
   entries(): IterableIterator<PoolEntry> {

@@ -8,6 +8,7 @@ import { sealedHeaderOf, type ReadBlock } from './block.ts'
 import type { Branch, Branches, WeighedBlock } from './branch.ts'
 import type { Hash } from './canonical.ts'
 import type { DepthLimit } from './depth.ts'
+import type { Executor } from './executor.ts'
 import type { DiskWatch } from './diskwatch.ts'
 import { isBetter } from './forkchoice.ts'
 import type { Trail } from './trail.ts'
@@ -28,6 +29,8 @@ export interface Recorded extends BranchResult {
 interface Parts {
   readonly storage: Storage
   readonly branches: Branches
+  /** Where there is an application. */
+  readonly executor: Executor | undefined
   readonly depth: DepthLimit
   readonly disk: DiskWatch
   readonly limits: Limits
@@ -38,6 +41,12 @@ interface Parts {
   readonly trail: (base: StoredHeader) => Trail
   /** Told when these blocks are here, and what that changed of the recorded chain, if anything. */
   readonly taken: (blocks: readonly ReadBlock[], change: Change | undefined, from: string) => void
+}
+
+/** What may be recorded, and why there is not more of it. */
+interface Judged {
+  readonly good: readonly WeighedBlock[]
+  readonly verdict: Verdict
 }
 
 /** What the ledger took. */
@@ -78,7 +87,7 @@ export class Recorder {
   }
 
   /** What must hold of each on top of those below it, up to the first of which it does not. */
-  #judge(reads: readonly ReadBlock[], branch: Branch): { good: readonly WeighedBlock[]; verdict: Verdict } {
+  #judge(reads: readonly ReadBlock[], branch: Branch): Judged {
     const trail = this.#parts.trail(branch.parent)
     const beside = this.#parts.branches.idsBeside(branch)
     const good: WeighedBlock[] = []
@@ -93,7 +102,15 @@ export class Recorder {
     const { tip, totalWork } = trail
     const first = branch.side[0]?.header ?? reads[0]!.block
     const depth = this.#parts.depth.check({ first, fork: branch.fork, tip, totalWork })
-    return depth.ok ? { good, verdict } : { good: [], verdict: depth }
+    return depth.ok ? this.#execute({ good, verdict }, branch) : { good: [], verdict: depth }
+  }
+
+  /** Last, since it costs the most: what does not belong here is never executed. */
+  #execute(judged: Judged, branch: Branch): Judged {
+    const { executor } = this.#parts
+    if (executor === undefined) return judged
+    const { good, verdict } = executor.run(judged.good, branch)
+    return { good, verdict: verdict.ok ? judged.verdict : verdict }
   }
 
   #judgeOne(read: ReadBlock, trail: Trail, branch: Branch, beside: ReadonlySet<Hash>): Verdict {
@@ -115,7 +132,7 @@ export class Recorder {
         return { blocks: good, change }
       }
       for (const one of good) {
-        storage.keepSide(one.read.block, one.totalWork)
+        storage.keepSide(one.read.block, one.totalWork, one.state)
         kept.push(one)
       }
       disk.worked()

@@ -25,5 +25,10 @@ export interface ChainRules {
   /** The engine's name, as headers must have it in `consensus`. */
   readonly consensus: string
   readonly gateways: Gateways
+  /**
+   * What gives transactions their meaning and keeps a state, which headers commit to. It decides who else may sign for a
+   * name. undefined: any data is taken as it is.
+   */
+  readonly application?: string | undefined
   readonly limits: ChainLimits
 }

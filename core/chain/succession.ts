@@ -3,14 +3,24 @@ import type { Ancestry, Consensus } from '../plugin.ts'
 import { medianTimePast } from './ancestry.ts'
 import type { SealedHeader } from './block.ts'
 import { zeroHash } from './canonical.ts'
+import type { ChainRules } from './rules.ts'
 import { parseTimestamp } from './timestamp.ts'
+
+interface SuccessionParts {
+  readonly consensus: Consensus
+  readonly rules: Pick<ChainRules, 'application'>
+}
 
 /**
  * What a header that was read must be on top of its parent, at any time and on every node: whoever takes a block in and
  * whoever re-checks a ledger ask here. Refuses `bad-parent`, `bad-index`, `bad-state-root`, `bad-finality`,
  * `bad-timestamp`, and what the engine refuses.
  */
-export function checkSuccession(header: SealedHeader, ancestry: Ancestry, consensus: Consensus): Verdict {
+export function checkSuccession(
+  header: SealedHeader,
+  ancestry: Ancestry,
+  { consensus, rules }: SuccessionParts,
+): Verdict {
   const { parent } = ancestry
   if (header.prev_hash !== parent.current_hash) {
     return refuse('bad-parent', `prev_hash: expected ${parent.current_hash}, the hash of the block below`)
@@ -18,8 +28,9 @@ export function checkSuccession(header: SealedHeader, ancestry: Ancestry, consen
   if (header.index !== parent.index + 1) {
     return refuse('bad-index', `index: expected ${parent.index + 1}, got ${header.index}`)
   }
-  // No application is loaded: there is no state to commit to.
-  if (header.state_root !== zeroHash) return refuse('bad-state-root', 'state_root: expected 64 zeros')
+  // Of a chain with an application the header alone does not tell: its block is executed later.
+  if (rules.application === undefined && header.state_root !== zeroHash)
+    return refuse('bad-state-root', 'state_root: expected 64 zeros')
   if (header.finality !== undefined) return refuse('bad-finality', 'finality: this chain has no such certificates')
   if (parseTimestamp(header.timestamp)! <= medianTimePast(ancestry)) {
     return refuse('bad-timestamp', 'timestamp: expected later than the median of the last 11 blocks')

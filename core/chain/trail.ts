@@ -81,7 +81,7 @@ export class Trail implements HeaderTrail {
   /** Adds one that was read, if it keeps the rules on top of the tip. */
   add(header: SealedHeader): Verdict {
     const { consensus, clock } = this.#parts
-    const rules = checkSuccession(header, this.#ancestry(), consensus)
+    const rules = checkSuccession(header, this.#ancestry(), this.#parts)
     if (!rules.ok) return rules
     const time = checkNotAhead(header, consensus, clock.now())
     if (!time.ok) return time

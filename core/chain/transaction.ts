@@ -1,4 +1,5 @@
 import { accepted, found, refuse, type Result, type Verdict } from '../errors.ts'
+import type { StatedTransaction } from '../plugin.ts'
 import type { SignatureCheck } from '../runtime.ts'
 import { canonicalJson, sha256Hex, utf8Bytes, type Hash } from './canonical.ts'
 import { isObject, jsonFault, nestingMax, type JsonObject } from './json.ts'
@@ -25,15 +26,20 @@ export interface ReadTransaction {
   /** Canonical JSON of the transaction, in bytes: what quotas count. */
   readonly bytes: number
   readonly signer: PublicKey
+  /** Why the signer may sign for the sender, as far as the genesis says. */
+  readonly right: SigningRight
   readonly check: SignatureCheck
 }
+
+export type SigningRight = StatedTransaction['right']
 
 /**
  * Reads a transaction from JSON as protocol section 3 has it: every rule but the signature itself, which is returned
  * as a check to be made (it is the slow part). Fields that are not the transaction's are not looked at.
  *
  * Refuses `bad-transaction` (names the field), `too-large`, `too-deep`, `bad-json` (data that `parseJson` refuses),
- * `bad-key`, `bad-signature` (its form), `wrong-key`.
+ * `bad-key`, `bad-signature` (its form), `wrong-key`. On a chain with an application a name may be signed for by any proper
+ * key: the application decides.
  */
 export function readTransaction(value: unknown, rules: ChainRules): Result<ReadTransaction> {
   const shaped = shape(value)
@@ -48,8 +54,11 @@ export function readTransaction(value: unknown, rules: ChainRules): Result<ReadT
   if (bytes > bytesMax) {
     return refuse('too-large', `the transaction is ${bytes} bytes as canonical JSON; at most ${bytesMax}`)
   }
-  const signer = signerOf(transaction, rules.gateways)
+  const signer = signerOf(transaction)
   if (!signer.ok) return signer
+  const right = rightOf(transaction, signer.value, rules.gateways)
+  // Without an application nobody else knows of any right.
+  if (right === 'none' && rules.application === undefined) return noRight
   const signature = decodeSignature(transaction.signature)
   if (!signature.ok) return signature
   const message = utf8Bytes(signedText(purposes.transaction, signedJson(transaction, data, rules.chainId)))
@@ -58,6 +67,7 @@ export function readTransaction(value: unknown, rules: ChainRules): Result<ReadT
     bytes,
     hash: sha256Hex(message),
     signer: signer.value,
+    right,
     check: { publicKey: signer.value.raw, message, signature: signature.value },
   })
 }
@@ -90,6 +100,19 @@ const member = (name: string, value: number | string | undefined): string =>
 /** The id of a transaction on a chain (`tx_hash`). */
 export const transactionHash = (transaction: Omit<Transaction, 'signature'>, chainId: Hash): Hash =>
   sha256Hex(transactionText(transaction, chainId))
+
+/** Makes a transaction of `sender`, a name, and signs it for that name with a key that may: a gateway's, or the name's own. */
+export function attestTransaction(
+  key: KeyPair,
+  chainId: Hash,
+  sender: string,
+  data: JsonObject,
+  nonce?: number,
+): Transaction {
+  const unsigned = { sender, data, ...(nonce === undefined ? {} : { nonce }), public_key_pem: key.pem }
+  const text = transactionText(unsigned, chainId).slice(purposes.transaction.length + 1)
+  return { ...unsigned, signature: key.sign(purposes.transaction, text) }
+}
 
 /** Makes and signs a transaction in the name of the key's own address. */
 export function signTransaction(key: KeyPair, chainId: Hash, data: JsonObject, nonce?: number): Transaction {
@@ -134,7 +157,15 @@ function badField(field: string, expected: string, got: unknown) {
   return refuse('bad-transaction', `${field}: expected ${expected}, got ${kind}`)
 }
 
-function signerOf(transaction: Transaction, gateways: Gateways): Result<PublicKey> {
+const noRight = refuse('wrong-key', 'the key in public_key_pem may not sign for names on this chain')
+
+function rightOf({ sender }: Transaction, { address }: PublicKey, gateways: Gateways): SigningRight {
+  if (isAddress(sender)) return 'own'
+  if (gateways === 'any') return 'anyone'
+  return gateways.includes(address) ? 'gateway' : 'none'
+}
+
+function signerOf(transaction: Transaction): Result<PublicKey> {
   const { sender, public_key_pem } = transaction
   const given = public_key_pem === undefined ? undefined : publicKeyOfPem(public_key_pem)
   if (given !== undefined && !given.ok) return given
@@ -146,9 +177,6 @@ function signerOf(transaction: Transaction, gateways: Gateways): Result<PublicKe
   }
   if (given === undefined) {
     return refuse('bad-transaction', 'public_key_pem: a sender that is a name needs the key that signed for it')
-  }
-  if (gateways !== 'any' && !gateways.includes(given.value.address)) {
-    return refuse('wrong-key', 'the key in public_key_pem may not sign for names on this chain')
   }
   return given
 }

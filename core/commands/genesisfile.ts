@@ -12,6 +12,8 @@ export interface GenesisSettings {
   /** The engine's own table, complete. */
   readonly parameters: JsonObject
   readonly application: string | undefined
+  /** The application's own table, complete; empty without one. */
+  readonly applicationParameters?: JsonObject
   readonly gateways: Gateways
 }
 
@@ -20,7 +22,7 @@ export interface GenesisSettings {
  * The genesis that is returned beside the text was read back from it, as every node will.
  */
 export function genesisFile(settings: GenesisSettings, where: string): { text: string; genesis: Genesis } {
-  const { consensus, parameters, application } = settings
+  const { consensus, parameters, application, applicationParameters = {} } = settings
   const text = [
     `# The genesis of a chain: everything that its nodes must agree on. Its SHA-256, as canonical JSON, is the chain's
 # id: whoever changes a value has another chain. Comments and the order of lines have no say.
@@ -33,7 +35,8 @@ ${assignments({ consensus })}`,
       : `# What transactions mean.\n${assignments({ application })}`,
     `# Whose keys may sign for senders that are names: addresses, or "any" (for development).
 ${assignments({ gateways: settings.gateways })}`,
-    Object.keys(parameters).length === 0 ? '' : `# The engine's own rules.\n[${consensus}]\n${assignments(parameters)}`,
+    table(consensus, parameters, "The engine's own rules."),
+    application === undefined ? '' : table(application, applicationParameters, "The application's own rules."),
     `# The largest transaction and block that are valid, as canonical JSON.
 [limits]
 ${assignments({
@@ -45,6 +48,15 @@ ${assignments({
     .filter((part) => part !== '')
     .join('\n')
   return { text, genesis: readGenesis(parse(text) as JsonObject, where) }
+}
+
+/** A plugin's own table; a table in it stands below, so that it can grow line by line. */
+function table(name: string, entries: JsonObject, comment: string): string {
+  const all = Object.entries(entries)
+  if (all.length === 0) return ''
+  const plain = assignments(Object.fromEntries(all.filter(([, value]) => !isObject(value))))
+  const inner = all.map(([key, value]) => (isObject(value) ? `\n[${name}.${keyText(key)}]\n${assignments(value)}` : ''))
+  return `# ${comment}\n[${name}]\n${plain}${inner.join('')}`
 }
 
 /** `key = value` lines, a longer list with one item a line. */

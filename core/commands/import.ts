@@ -4,11 +4,11 @@ import { signTransaction, transactionHash, type Transaction } from '../chain/tra
 import { AurexError, exitCode, type ExitCode, type Refusal } from '../errors.ts'
 import type { TransactionStatus } from '../plugin.ts'
 import type { Io } from './command.ts'
-import { Permits } from './permits.ts'
+import { Permits } from '../permits.ts'
 import { Repetitions } from './repetitions.ts'
 import type { Row, Rows } from './rows.ts'
 import type { Session } from './session.ts'
-import { Submitter } from './submission.ts'
+import { isIncluded, Submitter, type Outcome } from './submission.ts'
 import { paint, printable, Progress } from './terminal.ts'
 
 export interface ImportOptions {
@@ -96,7 +96,7 @@ class Import {
     const [transaction, hash] = this.#sign(key, row)
     const submitted = this.#submit(row, transaction, hash).finally(() => lines.give())
     const task = submitted
-      .then((taken) => (wait && taken ? this.#confirm(transaction, hash) : undefined))
+      .then((outcome) => (wait && mayBeAwaited(outcome) ? this.#confirm(row, transaction, hash, outcome) : undefined))
       .catch((error: unknown) => void (this.#fault ??= error))
       .finally(() => {
         if (wait) this.#unconfirmed.give()
@@ -119,8 +119,7 @@ class Import {
     return [transaction, transactionHash(transaction, chain_id)]
   }
 
-  /** Returns whether the line is worth waiting for: taken, and not yet in a block. */
-  async #submit(row: Row, transaction: Transaction, hash: Hash): Promise<boolean> {
+  async #submit(row: Row, transaction: Transaction, hash: Hash): Promise<Outcome> {
     const outcome = await this.#submitter.submit(transaction, hash, true)
     switch (outcome.outcome) {
       case 'admitted':
@@ -135,14 +134,21 @@ class Import {
         this.#tellRefused(row.line, hash, outcome.refusal)
     }
     this.#draw()
-    return outcome.outcome === 'admitted' || (outcome.outcome === 'known' && outcome.before.status === 'pending')
+    return outcome
   }
 
-  async #confirm(transaction: Transaction, hash: Hash): Promise<void> {
+  async #confirm(row: Row, transaction: Transaction, hash: Hash, { outcome }: Outcome): Promise<void> {
     this.#waiting++
     await this.#confirming.take()
     try {
-      await this.#submitter.included(transaction, hash)
+      const included = await this.#submitter.included(transaction, hash)
+      if (!included.ok) {
+        // It was taken, and then something else that was recorded ruled it out.
+        if (outcome === 'admitted') this.#admitted--
+        else this.#known--
+        this.#refused++
+        this.#tellRefused(row.line, hash, included)
+      }
     } finally {
       this.#confirming.give()
       this.#waiting--
@@ -152,7 +158,7 @@ class Import {
 
   #tellKnown(line: number, hash: Hash, before: TransactionStatus): void {
     this.#progress.clear()
-    const index = before.status === 'included' ? before.blockIndex : undefined
+    const index = isIncluded(before) ? before.blockIndex : undefined
     if (this.#options.json) {
       const where = index === undefined ? {} : { block_index: index }
       this.#io.out(`${JSON.stringify({ line, tx_hash: hash, status: before.status, ...where })}\n`)
@@ -211,3 +217,7 @@ class Import {
     return `${JSON.stringify({ ...counts, seconds, per_second: perSecond, ...end })}\n`
   }
 }
+
+/** Taken, and not yet in a block. */
+const mayBeAwaited = (outcome: Outcome): boolean =>
+  outcome.outcome === 'admitted' || (outcome.outcome === 'known' && !isIncluded(outcome.before))

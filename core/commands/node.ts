@@ -1,7 +1,7 @@
 import { originText, resolveConfig, type CoreConfig, type ResolvedConfig } from '../config.ts'
 import { AurexError, exitCode, messageOf } from '../errors.ts'
 import { colorWanted, openLog, type Log } from '../log.ts'
-import { parseHostPort, type HostPort } from '../network/hostport.ts'
+import { hostPortText, parseHostPort, type HostPort } from '../network/hostport.ts'
 import type { NetworkSettings } from '../network/module.ts'
 import { startNode, type RunningNode } from '../node.ts'
 import { version } from '../version.ts'
@@ -115,18 +115,20 @@ function interrupted(signal: AbortSignal): Promise<string> {
 }
 
 /** What a script wants to know when the node is ready. */
-function readyFacts({ core, genesis, plugins }: ResolvedConfig, node: RunningNode) {
+function readyFacts({ core, plugins }: ResolvedConfig, node: RunningNode) {
+  const chain = node.network.genesis()
   return {
     event: 'ready',
     name: core.name,
     address: node.identity.address,
     node_id: node.identity.nodeId,
-    chain_id: genesis?.rules.chainId,
-    chain: genesis?.name,
-    consensus: genesis?.consensus,
+    chain_id: chain?.rules.chainId,
+    chain: chain?.name,
+    consensus: chain?.consensus,
     plugins: plugins.map(({ plugin }) => plugin.name),
     host: node.address?.host,
     port: node.address?.port,
+    listeners: node.listeners,
     data_dir: core.dataDir,
     ledger: node.ledger,
     height: node.head?.height,
@@ -134,18 +136,16 @@ function readyFacts({ core, genesis, plugins }: ResolvedConfig, node: RunningNod
   }
 }
 
-function bannerText(ready: ReturnType<typeof readyFacts>, { core, genesis }: ResolvedConfig, io: Io): string {
-  const builtIn = core.genesisPath === undefined ? ' (built in)' : ''
+type Ready = ReturnType<typeof readyFacts>
+
+function bannerText(ready: Ready, config: ResolvedConfig, io: Io): string {
   const rows: [string, string | undefined][] = [
-    [
-      'chain',
-      genesis === undefined ? 'none: no engine is loaded' : `${genesis.name}${builtIn}, ${engineText(genesis)}`,
-    ],
+    ['chain', chainText(ready, config)],
     ['chain id', ready.chain_id],
     ['address', ready.address],
     ['node id', ready.node_id],
-    ['ledger', ready.ledger && `${ready.ledger} (block ${ready.height ?? '-'}, ${ready.pending ?? '-'} pending)`],
-    ['listening', ready.port === undefined ? 'nowhere: no transport is loaded' : `${ready.host}:${ready.port}`],
+    ['ledger', ledgerText(ready)],
+    ...listeningRows(ready),
     ['try', tryText(ready, io)],
   ]
   const lines = rows.flatMap(([name, value]) =>
@@ -154,9 +154,35 @@ function bannerText(ready: ReturnType<typeof readyFacts>, { core, genesis }: Res
   return `aurex ${version} is up\n${lines.join('')}`
 }
 
+function chainText({ height, chain }: Ready, { core, genesis }: ResolvedConfig): string {
+  if (height !== undefined && genesis !== undefined) {
+    const builtIn = core.genesisPath === undefined ? ' (built in)' : ''
+    return `${genesis.name}${builtIn}, ${engineText(genesis)}`
+  }
+  if (chain !== undefined) {
+    return `that of its peers: ${chain}${genesis === undefined ? ', remembered' : ''}; it keeps none itself`
+  }
+  if (core.peers.length > 0)
+    return `that of its peers, to be learnt from ${core.peers.join(', ')}; it keeps none itself`
+  return 'none: no engine is loaded, and neither --peers nor --genesis says which one its network is on'
+}
+
+function ledgerText({ ledger, height, pending }: Ready): string | undefined {
+  return ledger === undefined || height === undefined ? ledger : `${ledger} (block ${height}, ${pending} pending)`
+}
+
+/** Where other nodes and clients of its wire come first, then what else listens, each under its plugin's name. */
+function listeningRows({ host, port, listeners }: Ready): [string, string][] {
+  if (listeners.length === 0) return [['listening', 'nowhere: no transport is loaded']]
+  const at = (one: HostPort): string => hostPortText(one)
+  const isFirst = (one: HostPort): boolean => one.host === host && one.port === port
+  const first: [string, string][] = listeners.filter(isFirst).map((one) => ['listening', at(one)])
+  return [...first, ...listeners.filter((one) => !isFirst(one)).map((one): [string, string] => [one.plugin, at(one)])]
+}
+
 /** A command that the reader can paste; undefined where it would not work. */
-function tryText({ chain_id, host, port }: ReturnType<typeof readyFacts>, io: Io): string | undefined {
-  if (chain_id === undefined || port === undefined) return undefined
+function tryText({ height, host, port }: Ready, io: Io): string | undefined {
+  if (height === undefined || port === undefined) return undefined
   // Set by whoever runs a script of package.json (`bun run node`) or a package (`npx aurex node`).
   const runner = io.env['npm_lifecycle_event']
   const program = runner === undefined ? 'aurex' : runner === 'npx' ? 'npx aurex' : 'bun run aurex'

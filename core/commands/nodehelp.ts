@@ -13,12 +13,10 @@ export async function nodeHelp(io: Pick<Io, 'cwd'>): Promise<string> {
 development chain.
 
   aurex node                                  answers on 127.0.0.1:13245
-  aurex node --port 13246 --difficulty 3      another chain beside it
-  aurex node --config config/pow.toml         what a file says; flags win
   aurex node --peers 192.0.2.1:13245          joins those that it knows, too
   aurex node --genesis genesis.toml           a chain of your own: aurex genesis
   aurex node --plugins ./mine.ts,tcp,sqlite   an engine of your own
-  aurex node --plugins instant,tcp,memory     blocks at once, nothing is kept
+  aurex node --plugins gateway,tcp,sqlite     for a shop; keeps no chain itself
 
   --plugins LIST       names, files, npm packages (pow,tcp,sqlite). Found:
 ${found.map((plugin, at) => pluginLine(plugin, found[at - 1])).join('')}${own.map(flagLine).join('')}  --difficulty N       of a development chain: leading zero hex digits (4)
@@ -36,7 +34,7 @@ mend, 1 a fault.
 /** The slot is named once for all that can fill it. */
 function pluginLine({ name, summary, provides }: LoadedPlugin, before: LoadedPlugin | undefined): string {
   const slot = provides === before?.provides ? '' : provides
-  return `    ${slot.padEnd(10)} ${name.padEnd(8)} ${summary}\n`
+  return `    ${slot.padEnd(11)} ${name.padEnd(8)} ${summary}\n`
 }
 
 const placeholders: Readonly<Record<string, string>> = {

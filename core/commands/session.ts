@@ -1,5 +1,5 @@
 import { AurexError, exitCode, messageOf } from '../errors.ts'
-import { connect, type ChainInfo, type Client } from './client.ts'
+import { connect, type ChainInfo, type Client } from '../client.ts'
 import { pause, type Io } from './command.ts'
 
 export interface SessionOptions {
@@ -125,8 +125,10 @@ export const interrupted = (): AurexError =>
     exit: exitCode.tryAgain,
   })
 
-const isLoss = (error: unknown): boolean =>
-  error instanceof AurexError && ['connection-lost', 'no-answer', 'node-unreachable'].includes(error.code)
+/** Whether the same question may be answered later, on another connection. */
+export const isLoss = (error: unknown): boolean =>
+  error instanceof AurexError &&
+  ['connection-lost', 'no-answer', 'node-unreachable', 'gateway-unreachable'].includes(error.code)
 
 const wrongChain = (address: string, expected: string, got: string): AurexError =>
   new AurexError('wrong-chain', `${address}: the node that answers now is on chain ${got}, before it was ${expected}`)

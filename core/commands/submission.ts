@@ -1,12 +1,18 @@
 import type { Hash } from '../chain/canonical.ts'
 import type { Transaction } from '../chain/transaction.ts'
-import { AurexError, exitCode, type Refusal } from '../errors.ts'
-import type { TransactionStatus } from '../plugin.ts'
-import type { Receipt } from './client.ts'
+import { AurexError, exitCode, found, type Refusal, type Result } from '../errors.ts'
+import type { Recorded, TransactionStatus } from '../plugin.ts'
+import type { Receipt } from '../client.ts'
 import { pause, type Io } from './command.ts'
 import { interrupted, type Session } from './session.ts'
 
-export type Included = Extract<TransactionStatus, { status: 'included' }>
+export type Included = Recorded
+
+export const isIncluded = (status: TransactionStatus): status is Included => 'blockIndex' in status
+
+/** Why it is in no block and will come into none, where the node knows. */
+export const refusalOf = (status: TransactionStatus): Refusal | undefined =>
+  'refusal' in status ? status.refusal : undefined
 
 /** What became of a transaction that was submitted. */
 export type Outcome =
@@ -64,12 +70,20 @@ export class Submitter {
     }
   }
 
-  /** Resolves when the transaction is in a block; one that the node has lost is submitted again. */
-  async included(transaction: Transaction, hash: Hash): Promise<Included> {
+  /**
+   * Resolves when the transaction is in a block; one that the node has lost is submitted again, and one whose block was
+   * undone is waited for. Declines with the node's own code where it will not be recorded.
+   */
+  async included(transaction: Transaction, hash: Hash): Promise<Result<Included>> {
     for (let wait = pollMillisecondsMin; ; wait = Math.min(wait * 2, pollMillisecondsMax)) {
       const status = await this.#session.ask((client) => client.status(hash))
-      if (status.status === 'included') return status
-      if (status.status === 'unknown') await this.submit(transaction, hash, true)
+      if (isIncluded(status)) return found(status)
+      const ruledOut = refusalOf(status)
+      if (ruledOut !== undefined) return ruledOut
+      if (status.status === 'unknown') {
+        const again = await this.submit(transaction, hash, true)
+        if (again.outcome === 'refused') return again.refusal
+      }
       await pause(this.#io, wait)
       if (this.#io.signal.aborted) throw interrupted()
     }

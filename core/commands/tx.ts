@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path'
 import { isObject, nestingMax, parseJsonText, type JsonObject } from '../chain/json.ts'
 import type { KeyPair } from '../chain/keys.ts'
 import { signTransaction, transactionHash } from '../chain/transaction.ts'
-import { exitCode, type ExitCode } from '../errors.ts'
+import { exitCode, type ExitCode, type Refusal } from '../errors.ts'
 import { openKeyFile, openOrCreate } from '../keyfile.ts'
 import type { Command, Io } from './command.ts'
 import { dataDirOf } from './datadir.ts'
@@ -10,8 +10,9 @@ import { readFlags, usageError, type Flags } from './flags.ts'
 import { importRows } from './import.ts'
 import { openRows } from './rows.ts'
 import { Session } from './session.ts'
-import { isBackPressure, Submitter, type Included, type Outcome } from './submission.ts'
+import { isBackPressure, isIncluded, Submitter, type Included, type Outcome } from './submission.ts'
 import { paint, printable } from './terminal.ts'
+import { nodeOf } from './whom.ts'
 
 const help = `Signs transactions and submits them to a node.
 
@@ -55,7 +56,6 @@ const flags = {
 
 type Values = Flags<typeof flags>['values']
 
-const portDefault = 13_245
 const inFlightDefault = 64
 const timeoutSecondsDefault = 60
 
@@ -104,20 +104,6 @@ function dataOf(text: string): JsonObject {
   throw usageError('bad-value', `--data: expected a JSON object, as: '{"note":"hello"}', got ${text.slice(0, 40)}`)
 }
 
-/** `host`, `host:port`, `[v6]:port`. */
-export function nodeOf(text: string = '127.0.0.1'): { readonly host: string; readonly port: number } {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text)
-  const host = match?.[1] ?? match?.[2]
-  const port = match?.[3] === undefined ? portDefault : Number(match[3])
-  if (host === undefined || port < 1 || port > 65_535) {
-    throw usageError(
-      'bad-value',
-      `--node: expected host:port, as 127.0.0.1:${portDefault}, got ${JSON.stringify(text)}`,
-    )
-  }
-  return { host, port }
-}
-
 function keyOf(values: Values, io: Io): KeyPair {
   const { files } = io.runtime
   const warn = (text: string) => io.err(`${paint(io, 'yellow', 'warning:')} ${text}\n`)
@@ -140,11 +126,15 @@ async function submitOne(session: Session, key: KeyPair, data: JsonObject, value
   const hash = transactionHash(transaction, chainId)
   const submitter = new Submitter(session, io)
   const outcome = await submitter.submit(transaction, hash, wait)
-  if (outcome.outcome === 'refused') return tellRefused(outcome, hash, json, io)
+  if (outcome.outcome === 'refused') return tellRefused(outcome.refusal, hash, values, io)
   if (!json) io.out(`id     ${hash}\nnode   ${describe(outcome)}\n`)
   const before = outcome.outcome === 'known' ? outcome.before : undefined
-  const known = before?.status === 'included' ? before : undefined
-  const block = wait ? await submitter.included(transaction, hash) : known
+  let block = before !== undefined && isIncluded(before) ? before : undefined
+  if (wait && block === undefined) {
+    const included = await submitter.included(transaction, hash)
+    if (!included.ok) return tellRefused(included, hash, values, io, true)
+    block = included.value
+  }
   if (json) io.out(`${JSON.stringify(resultOf(outcome, hash, block))}\n`)
   else if (block !== undefined) io.out(`block  ${block.blockIndex}  ${block.blockHash}\n`)
   return exitCode.ok
@@ -155,23 +145,21 @@ type Taken = Exclude<Outcome, { outcome: 'refused' }>
 function describe(outcome: Taken): string {
   const said = printable(outcome.receipt.message)
   if (outcome.outcome === 'admitted') return said
-  return outcome.before.status === 'included'
-    ? `already in block ${outcome.before.blockIndex}`
-    : `already known: ${said}`
+  return isIncluded(outcome.before) ? `already in block ${outcome.before.blockIndex}` : `already known: ${said}`
 }
 
 function resultOf(outcome: Taken, hash: string, block: Included | undefined): JsonObject {
   const { miner, message } = outcome.receipt
-  const status = block === undefined ? 'pending' : 'included'
+  const status = block === undefined ? 'pending' : block.status
   const where = block === undefined ? {} : { block_index: block.blockIndex, block_hash: block.blockHash }
   return { tx_hash: hash, status, known: outcome.outcome === 'known', ...where, miner, message }
 }
 
-function tellRefused(outcome: Outcome & { outcome: 'refused' }, hash: string, json: boolean, io: Io): ExitCode {
-  const { refusal } = outcome
+/** `told`: its id stands there already, since the node had taken it at first. */
+function tellRefused(refusal: Refusal, hash: string, { json }: Values, io: Io, told = false): ExitCode {
   const { code, detail } = refusal
   if (json) io.out(`${JSON.stringify({ tx_hash: hash, status: 'refused', code, error: detail })}\n`)
-  else io.out(`id     ${hash}\n`)
+  else if (!told) io.out(`id     ${hash}\n`)
   io.err(`${paint(io, 'red', 'refused')}: ${printable(code)}: ${printable(detail)}\n`)
   return isBackPressure(refusal) ? exitCode.tryAgain : exitCode.failure
 }

@@ -2,10 +2,11 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import * as v from 'valibot'
 import { builtinNames } from '../builtin.ts'
+import { Contributed } from '../contributions.ts'
 import { createBus } from '../bus.ts'
 import { auditLedger, type Damage } from '../chain/audit.ts'
 import { readGenesis, type Genesis } from '../chain/genesis.ts'
-import { isObject, parseJsonText } from '../chain/json.ts'
+import { isObject, parseJsonText, type JsonObject } from '../chain/json.ts'
 import { keyPairOfPem, privatePemOf } from '../chain/keys.ts'
 import { issueText } from '../config/value.ts'
 import { AurexError, exitCode, messageOf } from '../errors.ts'
@@ -21,21 +22,23 @@ import { paint, printable, Progress } from './terminal.ts'
 const help = `Re-checks a whole ledger file, offline, and names the first row that is wrong.
 
   aurex verify ~/.local/share/aurex/node_13245.sqlite3
-  aurex verify lab.sqlite3 --engine ./my-engine.ts
+  aurex verify lab.sqlite3 --engine ./my-engine.ts --application ./my-rules.ts
   aurex verify lab.sqlite3 --json
 
-Usage: aurex verify <file> [--engine <plugin>] [--json]
+Usage: aurex verify <file> [--engine <plugin>] [--application <plugin>] [--json]
 
-  --engine <plugin>   the chain's engine, where it is no built-in one: a file or
-                      an npm package
-  --json              one JSON object: {ok: true, ledger, chain_id, blocks,
-                      transactions} or {ok: false, ledger, row, problem}
+  --engine <plugin>        the chain's engine, where it is no built-in one: a
+                           file or an npm package
+  --application <plugin>   the chain's application, likewise
+  --json                   one JSON object: {ok: true, ledger, chain_id, blocks,
+                           transactions} or {ok: false, ledger, row, problem}
 
 Every block: its place, hash, work, seal, time, signature and Merkle root. Every
-transaction: its id, its signature, that it is there once. What is pending as
-well. The file is only read; its node may be running.
+transaction: its id, its signature, that it is there once; where there is an
+application, what it changed of the state. What is pending as well. The file is
+only read; its node may be running.
 Exit code 0: all of it holds; 1: something does not; 75: interrupted; 78: it is
-no ledger, or of an engine that is not here.
+no ledger, or of an engine or an application that is not here.
 `
 
 export const command: Command = {
@@ -45,7 +48,7 @@ export const command: Command = {
   async run(argv, io) {
     const flags = readFlags(argv, {
       command: 'aurex verify',
-      flags: { engine: { type: 'string' }, json: { type: 'boolean' } },
+      flags: { engine: { type: 'string' }, application: { type: 'string' }, json: { type: 'boolean' } },
       positionals: ['file'],
     })
     if (flags.help) {
@@ -54,7 +57,7 @@ export const command: Command = {
     }
     const [path] = flags.positionals
     if (path === undefined) throw usageError('missing-argument', 'aurex verify: which ledger? aurex verify <file>')
-    const report = await verify(path, flags.values.engine, io)
+    const report = await verify(path, flags.values, io)
     io.out(flags.values.json ? `${JSON.stringify(report)}\n` : `${textOf(report, io)}\n`)
     return report.ok ? exitCode.ok : exitCode.failure
   },
@@ -73,7 +76,13 @@ function textOf(report: Report, io: Io): string {
 
 const plural = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
 
-async function verify(path: string, engineName: string | undefined, io: Io): Promise<Report> {
+/** What the command line names, where it is not built in. */
+interface Named {
+  readonly engine: string | undefined
+  readonly application: string | undefined
+}
+
+async function verify(path: string, named: Named, io: Io): Promise<Report> {
   if (statSync(resolve(io.cwd, path), { throwIfNoEntry: false })?.isDirectory() === true) {
     throw usageError('bad-file', `${path}: this is a directory; name the ledger in it: node_{port}.sqlite3`)
   }
@@ -87,7 +96,7 @@ async function verify(path: string, engineName: string | undefined, io: Io): Pro
       throw new AurexError('no-genesis', `${path}: the ledger is empty`, { exit: exitCode.config })
     const genesis = genesisOf(text, path)
     if (genesis === undefined) return { ok: false, ledger: path, row: 'meta, genesis', problem: 'it is no genesis' }
-    const damage = storageDamage(storage) ?? (await audit(storage, genesis, engineName, io))
+    const damage = storageDamage(storage) ?? (await audit(storage, genesis, named, io))
     if (damage !== undefined) return { ok: false, ledger: path, row: damage.row, problem: damage.what }
     const { transactions } = storage.counts()
     return {
@@ -122,27 +131,25 @@ function storageDamage(storage: Storage): Damage | undefined {
   return what === undefined ? undefined : { row: 'the file itself', what: what.replaceAll('\n', '; ') }
 }
 
-async function audit(
-  storage: Storage,
-  genesis: Genesis,
-  engineName: string | undefined,
-  io: Io,
-): Promise<Damage | undefined> {
-  const plugin = await engineOf(genesis, engineName, io)
-  const parsed = v.safeParse(plugin.parameters ?? v.looseObject({}), genesis.parameters)
-  if (!parsed.success) return { row: 'meta, genesis', what: `${plugin.name}: ${issueText(parsed.issues[0])}` }
-  const parameters = parsed.output
-  // The engine gets the ledger that is checked, and a chance to judge: it seals nothing here.
+async function audit(storage: Storage, genesis: Genesis, named: Named, io: Io): Promise<Damage | undefined> {
+  const plugin = await pluginFor('consensus', genesis.consensus, named.engine, io)
+  const engine = withParameters(plugin, genesis.parameters)
+  if (!engine.ok) return engine.damage
+  // They get the ledger that is checked, and a chance to judge: nothing is sealed here.
   const given: LoadedPlugin = { ...storageStub, setup: () => storage }
-  const engine = await setUp(
-    [entryOf(given, {}), { ...entryOf(plugin, v.parse(plugin.config, {})), parameters }],
-    genesis,
-    io,
-  )
+  const entries = [entryOf(given, {}), engine.entry]
+  if (genesis.application !== undefined) {
+    const rules = await pluginFor('application', genesis.application, named.application, io)
+    const application = withParameters(rules, genesis.applicationParameters)
+    if (!application.ok) return application.damage
+    entries.push(application.entry)
+  }
+  const up = await setUp(entries, genesis, io)
   const progress = new Progress(io)
   try {
     const height = storage.head().header.index
-    const steps = auditLedger({ storage, genesis, consensus: engine.slots.consensus!, signatures: true })
+    const { consensus, application } = up.slots
+    const steps = auditLedger({ storage, genesis, consensus: consensus!, application, signatures: true })
     let step = steps.next()
     let heardAt = Number.NEGATIVE_INFINITY
     for (; step.done !== true; step = steps.next()) {
@@ -156,7 +163,7 @@ async function audit(
     return step.value
   } finally {
     progress.clear()
-    await engine.dispose()
+    await up.dispose()
   }
 }
 
@@ -168,25 +175,43 @@ const interrupted = (block: number, height: number): AurexError =>
     exit: exitCode.tryAgain,
   })
 
-async function engineOf(genesis: Genesis, engineName: string | undefined, io: Io): Promise<LoadedPlugin> {
-  const name = engineName ?? genesis.consensus
-  // The name stands in somebody's file: it must not choose which code runs here.
-  if (engineName === undefined && !builtinNames.includes(name)) throw noEngine(`the engine ${name} is not built in`)
-  const plugin = await resolvePlugin(name, io.cwd).catch((error: unknown) => {
-    throw noEngine(`${messageOf(error)}; the chain's engine is ${genesis.consensus}`, error)
-  })
-  if (plugin.provides === 'consensus' && plugin.name === genesis.consensus) return plugin
-  throw new AurexError(
-    'wrong-engine',
-    `--engine: expected the engine ${genesis.consensus}, got the plugin ${plugin.name}`,
-    {
-      exit: exitCode.usage,
-    },
-  )
+/** A plugin with its table of the genesis, or what is wrong with the table. */
+function withParameters(
+  plugin: LoadedPlugin,
+  table: JsonObject,
+): { ok: true; entry: PluginEntry } | { ok: false; damage: Damage } {
+  const parsed = v.safeParse(plugin.parameters ?? v.looseObject({}), table)
+  if (!parsed.success) {
+    return { ok: false, damage: { row: 'meta, genesis', what: `${plugin.name}: ${issueText(parsed.issues[0])}` } }
+  }
+  return { ok: true, entry: { ...entryOf(plugin, v.parse(plugin.config, {})), parameters: parsed.output } }
 }
 
-const noEngine = (what: string, cause?: unknown): AurexError =>
-  new AurexError('unknown-engine', `${what}; name its file or package with --engine`, { cause, exit: exitCode.config })
+const roles = {
+  consensus: { what: 'engine', flag: '--engine' },
+  application: { what: 'application', flag: '--application' },
+} as const
+
+/** `expected`: the name in the genesis; `given`: what the command line names in its place. */
+async function pluginFor(
+  slot: keyof typeof roles,
+  expected: string,
+  given: string | undefined,
+  io: Io,
+): Promise<LoadedPlugin> {
+  const { what, flag } = roles[slot]
+  const unknown = (why: string, cause?: unknown): AurexError =>
+    new AurexError(`unknown-${what}`, `${why}; name its file or package with ${flag}`, { cause, exit: exitCode.config })
+  const name = given ?? expected
+  // The name stands in somebody's file: it must not choose which code runs here.
+  if (given === undefined && !builtinNames.includes(name)) throw unknown(`the ${what} ${name} is not built in`)
+  const plugin = await resolvePlugin(name, io.cwd).catch((error: unknown) => {
+    throw unknown(`${messageOf(error)}; the chain's ${what} is ${expected}`, error)
+  })
+  if (plugin.provides === slot && plugin.name === expected) return plugin
+  const message = `${flag}: expected the ${what} ${expected}, got the plugin ${plugin.name}`
+  throw new AurexError(`wrong-${what}`, message, { exit: exitCode.usage })
+}
 
 const storageStub = {
   name: 'ledger',
@@ -211,6 +236,8 @@ function setUp(plugins: readonly PluginEntry[], genesis: Genesis | undefined, io
     genesis,
     node: { name: 'verify', dataDir: io.cwd, port: 0, version },
     limits: defaultNodeLimits,
+    network: { genesis: () => genesis, peers: () => [] },
+    contributed: new Contributed(),
     logFor: () => log,
   })
 }

@@ -58,9 +58,19 @@ function readingsOf(schema: v.GenericSchema, text: string): unknown[] {
       return [itemsOf(text).map((one) => (item === undefined ? one : readText(item, one)))]
     case 'union':
       return (options as readonly v.GenericSchema[]).flatMap((option) => readingsOf(unwrapped(option), text))
-    default:
+    case 'string':
+    case 'picklist':
       return [text]
+    default:
+      return [...tablesOf(text), text]
   }
+}
+
+/** `alice=10.50,bob=3` as a table of texts; nothing where it is none. */
+export function tablesOf(text: string): Readonly<Record<string, string>>[] {
+  const items = itemsOf(text).map((item) => item.split('='))
+  const isTable = items.length > 0 && items.every(({ length }) => length === 2)
+  return isTable ? [Object.fromEntries(items.map(([name, value]) => [name!.trim(), value!.trim()]))] : []
 }
 
 const booleans: Readonly<Record<string, boolean>> = Object.assign(Object.create(null), {

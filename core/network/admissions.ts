@@ -6,6 +6,7 @@ import type { Greeting } from './greeting.ts'
 import { hostPortText, type HostPort } from './hostport.ts'
 import type { ModuleParts } from './module.ts'
 import type { Peer, PeerFacts } from './peer.ts'
+import { isLightType } from './standing.ts'
 
 export interface AdmissionsParts extends Pick<
   ModuleParts,
@@ -16,6 +17,9 @@ export interface AdmissionsParts extends Pick<
 
 /** A connection that is as good as dead does not keep its node out: it is asked, and has so long to answer. */
 const aliveMillisecondsMax = 2_000
+
+/** Peers that keep no chain get one place of so many, so that there is room for the others. */
+const lightShare = 2
 
 /** Who may be a peer, and who no longer. */
 export class Admissions {
@@ -52,7 +56,7 @@ export class Admissions {
     const facts = exchange.facts()
     const rival = peers.get(facts.nodeId)
     if (rival === undefined) {
-      const verdict = this.#room(this.#isNamed(facts), exchange.connection.outbound)
+      const verdict = this.#place(facts, exchange.connection.outbound)
       if (verdict.ok) exchange.complete()
       else exchange.refuse(verdict)
     } else if (this.#wins(exchange, rival)) {
@@ -103,6 +107,17 @@ export class Admissions {
     return listens !== undefined && this.#configured.has(hostPortText(listens))
   }
 
+  /** A light peer comes by itself or is named: who looks for peers looks for those that keep the chain. */
+  #place(facts: PeerFacts, outbound: boolean): Verdict {
+    const { peers, limits } = this.#parts
+    const named = this.#isNamed(facts)
+    if (!isLightType(facts.nodeType) || named) return this.#room(named, outbound)
+    if (outbound) return decline('no-chain', 'this node looks for nodes that keep the chain, and that one does not')
+    const most = Math.max(1, Math.floor(limits.peers_max / lightShare))
+    if (peers.size - peers.full().length < most) return this.#room(named, outbound)
+    return decline('too-many-peers', `this node takes at most ${most} peers that keep no chain`)
+  }
+
   /**
    * Peers that the operator named come beside the others, each once, so that a full house does not keep them out. So do
    * those that this node looks for, and one that it visits: else a swarm that comes by itself could surround it.
@@ -112,7 +127,7 @@ export class Admissions {
     const most = limits.peers_max + (named ? this.#allowed.size + this.#configured.size : 0)
     if (peers.size < most) return accepted
     const sought = Math.min(limits.outbound_peers + 1, Math.floor(limits.peers_max / 2))
-    if (outbound && peers.all().filter((peer) => peer.outbound).length < sought) return accepted
+    if (outbound && peers.full().filter((peer) => peer.outbound).length < sought) return accepted
     return decline('too-many-peers', `this node takes at most ${limits.peers_max} peers`)
   }
 

@@ -4,14 +4,18 @@ import { formatTimestamp } from '../chain/timestamp.ts'
 import { decline } from '../errors.ts'
 import { isLoopback } from './addresses/ip.ts'
 import { hostPortText } from './hostport.ts'
-import { requests, type Fields, type RequestType } from './messages.ts'
+import { plain, requests, type Fields, type RequestType } from './messages.ts'
 import type { ModuleParts, NetworkChain, NetworkModule, Sender } from './module.ts'
+import { nodeStatus, type NodeStatusParts } from './nodestatus.ts'
 import type { Answer } from './session.ts'
+import { isLightType } from './standing.ts'
 
 const nodesListedMax = 1_000
 const responseBlocksMax = 100
 const responseHeadersMax = 2_000
 const responseBytesMax = 8 * 1024 * 1024
+
+export type AnswersParts = NodeStatusParts
 
 type Answers = {
   readonly [T in RequestType]: (fields: Fields<T>, message: JsonObject, sender: Sender) => Answer | Promise<Answer>
@@ -22,59 +26,77 @@ type Answers = {
  * before it on the connection is done: a block that is taken is told by silence, so who sends one and then asks for the
  * height must be told the height with it.
  */
-export function answers(parts: ModuleParts): NetworkModule {
+export function answers(parts: AnswersParts): NetworkModule {
   const table = answersOf(parts)
   const types = Object.keys(requests) as RequestType[]
   return { messages: Object.fromEntries(types.map((type) => [type, { schema: requests[type], handle: table[type] }])) }
 }
 
-function answersOf(parts: ModuleParts): Answers {
+function answersOf(parts: AnswersParts): Answers {
   const { chain } = parts
-  /** Most requests need a chain, and a gateway has none. */
+  /**
+   * Most requests need a chain, and a gateway has none. A peer that asks it for blocks by mistake asks again and again: it
+   * is told that there are `none`, which ends the matter.
+   */
   const withChain =
     <T extends RequestType>(
+      none: JsonObject | undefined,
       answer: (chain: NetworkChain, fields: Fields<T>, message: JsonObject, sender: Sender) => ReturnType<Answers[T]>,
     ) =>
     (fields: Fields<T>, message: JsonObject, sender: Sender) =>
-      chain === undefined ? noChain : answer(chain, fields, message, sender)
+      chain !== undefined
+        ? answer(chain, fields, message, sender)
+        : none === undefined || sender.peer === undefined
+          ? noChain
+          : { message: none }
   return {
     ping: () => ({ make: () => pong(parts) }),
     node_discovery: () => ({ make: () => nodeList(parts) }),
-    block_request: withChain<'block_request'>((its, fields) => {
+    block_request: withChain<'block_request'>({ type: 'block_response', blocks: [] }, (its, fields) => {
       if ('from' in fields && fields.from > fields.to) {
         return { refusal: decline('bad-message', `from: expected at most to (${fields.to}), got ${fields.from}`) }
       }
       return { make: () => ({ type: 'block_response', blocks: blocksOf(its, fields) }) }
     }),
-    header_request: withChain<'header_request'>((its, { locator }) => ({
+    header_request: withChain<'header_request'>({ type: 'header_response', headers: [] }, (its, { locator }) => ({
       make: () => ({ type: 'header_response', headers: headersAfter(its, locator) }),
     })),
-    transaction_status: withChain<'transaction_status'>((its, { tx_hash }) => ({
+    transaction_status: withChain<'transaction_status'>(undefined, (its, { tx_hash }) => ({
       make: () => transactionStatus(its, tx_hash),
     })),
-    chain_info: withChain<'chain_info'>((its) => ({ make: () => chainInfo(its) })),
+    chain_info: withChain<'chain_info'>(undefined, (its) => ({ make: () => chainInfo(its) })),
+    genesis_request: () => {
+      const { value } = parts.known
+      return value === undefined ? noChain : { make: () => ({ type: 'genesis_response', genesis: value.text }) }
+    },
     // Who is connected with whom is not everybody's business: it is where an attack on one node begins.
     peer_status: (_fields, _message, { connection }) =>
       isLoopback(connection.remoteHost) ? { make: () => peerStatus(parts) } : { refusal: loopbackOnly },
+    node_status: (_fields, _message, { connection }) =>
+      isLoopback(connection.remoteHost) ? { make: () => nodeStatus(parts) } : { refusal: loopbackOnly },
   }
 }
 
-const loopbackOnly = decline('loopback-only', 'peers are only shown on the machine of the node itself')
+const loopbackOnly = decline('loopback-only', 'this is only shown on the machine of the node itself')
 
 export const noChain: Answer = { refusal: decline('no-chain', 'this node keeps no chain; ask one that does') }
 
-function pong({ chain, identity, runtime }: ModuleParts): JsonObject {
+function pong({ chain, known, identity, runtime }: ModuleParts): JsonObject {
   const timestamp = formatTimestamp(runtime.clock.now())
   const pong = { type: 'pong', node_id: identity.nodeId, timestamp }
-  if (chain === undefined) return pong
-  return { ...pong, chain_id: chain.genesis.rules.chainId, height: chain.head().header.index }
+  if (known.value === undefined) return pong
+  const onChain = { ...pong, chain_id: known.value.rules.chainId }
+  return chain === undefined ? onChain : { ...onChain, height: chain.head().header.index }
 }
 
 function nodeList(parts: ModuleParts): JsonObject {
   const { storage, identity } = parts
-  const own = parts.publicAddress()
+  // Who looks for nodes looks for those that keep the chain.
+  const own = parts.chain && parts.publicAddress()
   const others = (storage?.nodes() ?? [])
-    .filter(({ node_id, status }) => status === 'active' && node_id !== identity.nodeId)
+    .filter(({ node_id, node_type, status }) => {
+      return status === 'active' && node_id !== identity.nodeId && !isLightType(node_type)
+    })
     .map(({ node_id, host, port }) => ({ node_id, host, port }))
   const nodes = own === undefined ? others : [{ node_id: identity.nodeId, host: own.host, port: own.port }, ...others]
   return { type: 'node_list', nodes: nodes.slice(0, nodesListedMax) }
@@ -83,9 +105,12 @@ function nodeList(parts: ModuleParts): JsonObject {
 function transactionStatus(chain: NetworkChain, hash: string): JsonObject {
   const status = chain.status(hash)
   const answer = { type: 'transaction_status', tx_hash: hash, status: status.status }
-  if (status.status !== 'included') return answer
-  const { blockIndex, blockHash, confirmations } = status
-  return { ...answer, block_index: blockIndex, block_hash: blockHash, confirmations }
+  if ('blockIndex' in status) {
+    const { blockIndex, blockHash, confirmations } = status
+    return { ...answer, block_index: blockIndex, block_hash: blockHash, confirmations }
+  }
+  const refusal = 'refusal' in status ? status.refusal : undefined
+  return refusal === undefined ? answer : { ...answer, code: refusal.code, error: plain(refusal.detail) }
 }
 
 function chainInfo(chain: NetworkChain): JsonObject {

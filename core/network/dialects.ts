@@ -16,6 +16,7 @@ import { handshakeVersion } from './greeting.ts'
 import { hostPortText } from './hostport.ts'
 import type { ModuleParts, NetworkModule, Translation } from './module.ts'
 import type { Answer } from './session.ts'
+import { standingOf } from './standing.ts'
 
 export function dialects(parts: ModuleParts): NetworkModule {
   return {
@@ -203,27 +204,25 @@ function peerList(payload: Buffer): Result<JsonObject> {
  * Who leaves `ChainID` empty is told it. The other fields are not looked at: it is a client's, and what follows is read
  * by its form.
  */
-function handshake({ chain, publicAddress }: ModuleParts, payload: Buffer): Answer {
-  if (chain === undefined) return noChain
+function handshake(parts: ModuleParts, payload: Buffer): Answer {
+  const standing = standingOf(parts)
+  if (standing === undefined) return noChain
   const said = read(payload, (value) =>
     isObject(value) ? found(value['ChainID'] ?? '') : decline('bad-message', 'payload: expected a JSON object'),
   )
   if (!said.ok) return { refusal: said }
-  const { chainId } = chain.genesis.rules
+  const { chainId, nodeType, listens } = standing
   if (said.value !== '' && said.value !== chainId) {
     return { refusal: decline('wrong-chain', `ChainID: expected ${chainId}`), close: true }
   }
   return {
-    make: () => {
-      const listens = publicAddress()
-      return {
-        type: 'handshake',
-        Version: String(handshakeVersion),
-        ChainID: chainId,
-        Height: chain.head().header.index,
-        NodeType: 'full',
-        ListenAddr: listens === undefined ? '' : hostPortText(listens),
-      }
-    },
+    make: () => ({
+      type: 'handshake',
+      Version: String(handshakeVersion),
+      ChainID: chainId,
+      Height: standingOf(parts)?.height ?? 0,
+      NodeType: nodeType,
+      ListenAddr: listens === undefined ? '' : hostPortText(listens),
+    }),
   }
 }

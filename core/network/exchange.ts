@@ -7,11 +7,13 @@ import type { Connection } from '../plugin.ts'
 import type { Timer } from '../runtime.ts'
 import { greetingOf, readGreeting, type Greeting } from './greeting.ts'
 import type { HostPort } from './hostport.ts'
-import type { ModuleParts, NetworkChain } from './module.ts'
+import type { ModuleParts } from './module.ts'
 import type { PeerFacts } from './peer.ts'
+import type { Standing } from './standing.ts'
 
-export interface ExchangeParts extends Pick<ModuleParts, 'identity' | 'runtime' | 'limits' | 'publicAddress'> {
-  readonly chain: NetworkChain
+export interface ExchangeParts extends Pick<ModuleParts, 'identity' | 'runtime' | 'limits'> {
+  /** What this node says of itself. */
+  readonly standing: Standing
   readonly connection: Connection
   /** What was dialled; undefined where the other side opened the connection. */
   readonly dialled: HostPort | undefined
@@ -63,7 +65,7 @@ export class Exchange {
 
   /** The opener's first act. */
   open(): void {
-    const { message, challenge } = greetingOf(this.#parts.chain, this.#parts)
+    const { message, challenge } = greetingOf(this.#parts.standing, this.#parts)
     this.#challenge = challenge
     this.connection.send(message)
   }
@@ -129,8 +131,8 @@ export class Exchange {
   }
 
   #read(message: JsonObject): Result<Greeting> {
-    const { chain, welcome } = this.#parts
-    const read = readGreeting(message, chain.genesis.rules.chainId)
+    const { standing, welcome } = this.#parts
+    const read = readGreeting(message, standing.chainId)
     if (!read.ok) return read
     const verdict = welcome(read.value, this.connection)
     return verdict.ok ? read : verdict

@@ -6,7 +6,8 @@ import { formatTimestamp } from '../chain/timestamp.ts'
 import { decline, found, type Result } from '../errors.ts'
 import { hostPortText, parseHostPort } from './hostport.ts'
 import { echo } from './messages.ts'
-import type { ModuleParts, NetworkChain } from './module.ts'
+import type { ModuleParts } from './module.ts'
+import type { Standing } from './standing.ts'
 
 export const handshakeVersion = 1
 const challengeBytes = 32
@@ -49,17 +50,16 @@ const schema = v.object({
 
 /** `handshake` of protocol section 5. */
 export function greetingOf(
-  chain: NetworkChain,
-  { identity, runtime, publicAddress }: Pick<ModuleParts, 'identity' | 'runtime' | 'publicAddress'>,
+  { chainId, nodeType, height, listens }: Standing,
+  { identity, runtime }: Pick<ModuleParts, 'identity' | 'runtime'>,
 ): { readonly message: JsonObject; readonly challenge: string } {
   const challenge = Buffer.from(runtime.random(challengeBytes)).toString('hex')
-  const listens = publicAddress()
   const message = {
     type: 'handshake',
     version: handshakeVersion,
-    chain_id: chain.genesis.rules.chainId,
-    height: chain.head().header.index,
-    node_type: 'full',
+    chain_id: chainId,
+    height,
+    node_type: nodeType,
     listen_addr: listens === undefined ? '' : hostPortText(listens),
     node_id: identity.nodeId,
     public_key_pem: identity.pem,

@@ -8,9 +8,10 @@ import { Exchange } from './exchange.ts'
 import type { Farewells } from './farewells.ts'
 import { hostPortText, type HostPort } from './hostport.ts'
 import { complaintOf } from './messages.ts'
-import type { Dialling, ModuleParts, NetworkChain, NetworkModule, Sender } from './module.ts'
+import type { Dialling, ModuleParts, NetworkModule, Sender } from './module.ts'
 import { Peer, type PeerFacts } from './peer.ts'
 import type { Answer } from './session.ts'
+import { standingOf, type Standing } from './standing.ts'
 
 export interface HandshakeParts extends ModuleParts {
   readonly farewells: Farewells
@@ -51,8 +52,8 @@ class Hall {
   }
 
   async dial(to: HostPort): Promise<Result<PeerFacts>> {
-    const { chain, transports } = this.#parts
-    if (chain === undefined) return noChain
+    const { transports } = this.#parts
+    if (standingOf(this.#parts) === undefined) return noChain
     const transport = transports.find((one) => one.dial !== undefined)
     if (transport === undefined) return decline('connect-failed', 'no transport of this node can dial')
     if (this.#stopped) return stopping
@@ -63,7 +64,7 @@ class Hall {
       await transport.dial!(to.host, to.port, (connection) => {
         const handlers = this.#parts.attend(connection)
         this.#dials.set(connection, resolve)
-        this.#begin(connection, chain, to).open()
+        this.#begin(connection, standingOf(this.#parts)!, to).open()
         return handlers
       })
     } catch (error) {
@@ -73,11 +74,11 @@ class Hall {
   }
 
   greeted(message: JsonObject, { connection, peer }: Sender): Answer {
-    const { chain } = this.#parts
-    if (chain === undefined) return { refusal: noChain }
+    const standing = standingOf(this.#parts)
+    if (standing === undefined) return { refusal: noChain }
     if (peer !== undefined) return { refusal: decline('unexpected-handshake', 'the handshake was completed before') }
     if (this.#stopped) return { refusal: stopping, close: true }
-    const exchange = this.#exchanges.get(connection) ?? this.#begin(connection, chain, undefined)
+    const exchange = this.#exchanges.get(connection) ?? this.#begin(connection, standing, undefined)
     return answerTo(exchange.takeGreeting(message))
   }
 
@@ -127,10 +128,10 @@ class Hall {
     for (const peer of this.#parts.peers.all()) peer.drop(stopping)
   }
 
-  #begin(connection: Connection, chain: NetworkChain, dialled: HostPort | undefined): Exchange {
+  #begin(connection: Connection, standing: Standing, dialled: HostPort | undefined): Exchange {
     const exchange = new Exchange({
       ...this.#parts,
-      chain,
+      standing,
       connection,
       dialled,
       welcome: (greeting) => this.#admissions.welcome(greeting, connection),
@@ -185,7 +186,7 @@ class Hall {
   }
 }
 
-const noChain = decline('no-chain', 'this node keeps no chain; ask one that does')
+const noChain = decline('no-chain', 'this node keeps no chain and does not know yet which one its network is on')
 const stopping = decline('stopping', 'this node is stopping')
 
 const answerTo = (verdict: ReturnType<Exchange['takeProof']>): Answer => (verdict.ok ? undefined : { refusal: verdict })

@@ -10,7 +10,7 @@ const height = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const locatorHashesMax = 101
 
 /**
- * What a client may ask (protocol section 5; the last three are extras). Fields that are not named here are not looked
+ * What a client may ask (protocol section 5; from `transaction_status` on they are extras). Fields that are not named here are not looked
  * at. Where `data` is the chain's to read, it is passed on as it came.
  */
 export const requests = {
@@ -29,7 +29,9 @@ export const requests = {
   }),
   transaction_status: v.object({ tx_hash: hash }),
   chain_info: v.object({}),
+  genesis_request: v.object({}),
   peer_status: v.object({}),
+  node_status: v.object({}),
 } as const
 
 export type RequestType = keyof typeof requests

@@ -10,7 +10,10 @@ import type { Limits } from '../limits.ts'
 import type { Log } from '../log.ts'
 import type { Connection, NodeFacts, Storage, Transport } from '../plugin.ts'
 import type { Runtime } from '../runtime.ts'
+import type { Contributed } from '../contributions.ts'
 import type { Bans } from './bans.ts'
+import type { KnownGenesis } from './genesis/known.ts'
+import type { GenesisMemory } from './genesis/memory.ts'
 import type { HostPort } from './hostport.ts'
 import type { Peer, PeerFacts } from './peer.ts'
 import type { Peers } from './peers.ts'
@@ -95,7 +98,12 @@ export interface NetworkParts {
   /** undefined on a node without a chain. */
   readonly chain: NetworkChain | undefined
   readonly storage: Pick<Storage, 'nodes' | 'saveNode' | 'dropNode'> | undefined
+  /** Of this node's chain, or of a genesis file. */
   readonly genesis: Genesis | undefined
+  /** Where a node without a chain remembers which one its network is on. */
+  readonly memory?: GenesisMemory | undefined
+  /** What plugins contribute, for `node_status`. */
+  readonly contributed?: Contributed | undefined
   readonly identity: KeyPair
   readonly node: NodeFacts
   readonly runtime: Runtime
@@ -114,12 +122,16 @@ export interface ModuleParts extends NetworkParts {
   readonly peers: Peers
   /** Who is kept out: asked before a handshake is completed, and before a node is dialled. */
   readonly bans: Bans
+  /** The chain that the network is on. */
+  readonly known: KnownGenesis
 }
 
 /** The door to who fetches what is missing. */
 export interface Catchup {
   /** Whether this node is far behind and fetching: blocks that come by themselves are then not passed on. */
   readonly active: boolean
+  /** Whether it is fetching anything now. */
+  readonly running: boolean
   /** A peer was heard to have a block of this height. */
   heardOf(peer: Peer, height: number): void
   /** A peer sent a block whose parent is not here; it is kept as an orphan. */

@@ -8,6 +8,7 @@ import type { Clock } from '../runtime.ts'
 import type { HostPort } from './hostport.ts'
 import { MessageRate } from './rate.ts'
 import { Requests } from './requests.ts'
+import { isLightType } from './standing.ts'
 
 /** What a completed handshake proved of the other side, and what it said. */
 export interface PeerFacts {
@@ -76,6 +77,11 @@ export class Peer {
 
   get nodeId(): NodeId {
     return this.facts.nodeId
+  }
+
+  /** Whether it keeps no chain: nothing is announced or sent to it by itself, and it is asked for nothing. */
+  get isLight(): boolean {
+    return isLightType(this.facts.nodeType)
   }
 
   get outbound(): boolean {

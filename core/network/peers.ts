@@ -25,6 +25,11 @@ export class Peers {
     return [...this.#byNodeId.values()]
   }
 
+  /** Those that keep the chain. */
+  full(): readonly Peer[] {
+    return this.all().filter((peer) => !peer.isLight)
+  }
+
   get(nodeId: NodeId): Peer | undefined {
     return this.#byNodeId.get(nodeId)
   }

@@ -2,6 +2,7 @@ import {
   AurexError,
   canonicalJson,
   exitCode,
+  isHash,
   sealedHeaderOf,
   type Block,
   type Change,
@@ -10,14 +11,22 @@ import {
   type MiningRange,
   type NodeId,
   type NodeRecord,
+  type OutboxEntry,
   type PendingTransaction,
   type RecordedTransaction,
   type SealedHeader,
+  type RecordChange,
+  type Records,
+  type Report,
+  type StateEntry,
   type Storage,
   type StoredHeader,
 } from '../../core/index.ts'
+import { Outbox } from './outbox.ts'
 import { planOf } from './plan.ts'
+import { mustBeUnicode, OwnRecords } from './records.ts'
 import { SideBlocks } from './side.ts'
+import { orderedState, StateVersions } from './state.ts'
 
 /** A block of the recorded chain. */
 export interface Recorded {
@@ -26,6 +35,8 @@ export interface Recorded {
   readonly hashes: readonly Hash[]
   readonly receivedAt: readonly number[]
   readonly totalWork: bigint
+  /** What it changed of the application's state, in the order of keys. */
+  readonly state: readonly StateEntry[]
 }
 
 /** The ledger in maps. Keeps the objects that it is given: they are never changed by anybody. */
@@ -39,9 +50,12 @@ export class MemoryLedger implements Storage {
   readonly #side = new SideBlocks()
   readonly #pending = new Map<Hash, PendingTransaction>()
   readonly #nodes = new Map<NodeId, NodeRecord>()
+  readonly #state = new StateVersions()
+  readonly #outbox = new Outbox()
+  readonly #records = new Map<string, OwnRecords>()
   #rangeId = 0
 
-  begin(genesis: Genesis, block: Block, _now: number): void {
+  begin(genesis: Genesis, block: Block, _now: number, opening: readonly StateEntry[] = []): void {
     if (this.#genesis === genesis.text) return
     if (this.#genesis !== undefined) {
       throw new AurexError(
@@ -51,8 +65,12 @@ export class MemoryLedger implements Storage {
         { exit: exitCode.config },
       )
     }
+    const state = orderedState(
+      opening.filter(({ value }) => value !== undefined),
+      'opening',
+    )
     this.#genesis = genesis.text
-    this.#add({ block, header: sealedHeaderOf(block), hashes: [], receivedAt: [], totalWork: 0n })
+    this.#add({ block, header: sealedHeaderOf(block), hashes: [], receivedAt: [], totalWork: 0n, state })
   }
 
   genesis(): string | undefined {
@@ -116,11 +134,15 @@ export class MemoryLedger implements Storage {
     const arriving = planOf(change, this.#chain, this.#places)
     for (let left = change.undone.length; left > 0; left--) this.#undo()
     this.keepPending(change.returned)
-    for (const recorded of arriving) this.#add(recorded)
+    for (const recorded of arriving) {
+      this.#add(recorded)
+      this.#tell('applied', recorded.block)
+    }
   }
 
-  keepSide(block: Block, totalWork: bigint): void {
-    if (!this.#heights.has(block.current_hash)) this.#side.keep(block, totalWork)
+  keepSide(block: Block, totalWork: bigint, state?: readonly StateEntry[]): void {
+    const changes = orderedState(state, `side block ${block.current_hash}`)
+    if (!this.#heights.has(block.current_hash)) this.#side.keep(block, totalWork, changes)
   }
 
   pruneSide(belowIndex: number, blocksMax: number, bytesMax: number): void {
@@ -142,6 +164,53 @@ export class MemoryLedger implements Storage {
 
   pending(): Iterable<PendingTransaction> {
     return this.#pending.values()
+  }
+
+  stateAt(key: string, height: number): string | undefined {
+    return this.#state.at(key, height)
+  }
+
+  stateChanges(hash: Hash): readonly StateEntry[] {
+    const height = this.#heights.get(hash)
+    return (height === undefined ? this.#side.get(hash)?.state : this.#chain[height]?.state) ?? []
+  }
+
+  outbox(after: number, max: number): readonly OutboxEntry[] {
+    return this.#outbox.after(after, max)
+  }
+
+  appliedAt(height: number, sequence: number): OutboxEntry | undefined {
+    return this.#outbox.appliedAt(height, sequence)
+  }
+
+  outboxEnd(): number {
+    return this.#outbox.end
+  }
+
+  report(reports: readonly Report[], owner: string, changes: readonly RecordChange[]): void {
+    for (const { index, hash, body } of reports) {
+      if (Number.isSafeInteger(index) && isHash(hash) && body.isWellFormed()) continue
+      throw new AurexError(
+        'storage-failed',
+        `memory: a report of ${owner}: expected a height, the hash of a block and Unicode text, got ${index}, ${hash}`,
+      )
+    }
+    mustBeUnicode(changes, `a record of ${owner}`)
+    for (const { index, hash, body } of reports) this.#outbox.add({ kind: 'reported', index, hash, body })
+    this.#recordsOf(owner).write(changes)
+  }
+
+  forgetReports(sequence: number): void {
+    this.#outbox.forgetReports(sequence)
+  }
+
+  records(owner: string): Records {
+    return {
+      get: (key) => this.#recordsOf(owner).get(key),
+      write: (changes) => this.report([], owner, changes),
+      list: (prefix, after, max) => this.#recordsOf(owner).list(prefix, after, max),
+      count: (prefix) => this.#recordsOf(owner).count(prefix),
+    }
   }
 
   saveNode(node: NodeRecord): void {
@@ -173,6 +242,7 @@ export class MemoryLedger implements Storage {
     this.#side.drop(block.current_hash)
     this.#heights.set(block.current_hash, block.index)
     this.#chain.push(recorded)
+    this.#state.add(block.index, recorded.state)
     for (const [position, hash] of hashes.entries()) {
       this.#places.set(hash, { blockIndex: block.index, position })
       this.#pending.delete(hash)
@@ -184,7 +254,19 @@ export class MemoryLedger implements Storage {
     if (last === undefined) return
     this.#heights.delete(last.block.current_hash)
     for (const hash of last.hashes) this.#places.delete(hash)
-    this.#side.keep(last.block, last.totalWork)
+    this.#state.undo(last.state)
+    this.#side.keep(last.block, last.totalWork, last.state)
+    this.#tell('undone', last.block)
+  }
+
+  #tell(kind: 'applied' | 'undone', { index, current_hash }: Block): void {
+    this.#outbox.add({ kind, index, hash: current_hash, body: undefined })
+  }
+
+  #recordsOf(owner: string): OwnRecords {
+    const records = this.#records.get(owner) ?? new OwnRecords()
+    this.#records.set(owner, records)
+    return records
   }
 }
 

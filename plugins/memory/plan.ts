@@ -1,5 +1,6 @@
 import { AurexError, canonicalJson, sealedHeaderOf, type Change, type Hash } from '../../core/index.ts'
 import type { Recorded } from './ledger.ts'
+import { orderedState } from './state.ts'
 
 /** The blocks that a change brings, once it is certain that all of it fits. Throws `storage-failed`. */
 export function planOf(
@@ -16,7 +17,7 @@ export function planOf(
   }
   const arrived = new Set<Hash>()
   let head = chain[left]!.header
-  return change.applied.map(({ block, hashes, receivedAt, totalWork }) => {
+  return change.applied.map(({ block, hashes, receivedAt, totalWork, state }) => {
     if (block.prev_hash !== head.current_hash || block.index !== head.index + 1) {
       throw unfit(`applied: block ${block.index} does not follow block ${head.index}, ${head.current_hash}`)
     }
@@ -33,7 +34,8 @@ export function planOf(
     }
     canonicalJson(block)
     head = sealedHeaderOf(block)
-    return { block, header: head, hashes, receivedAt, totalWork }
+    const changes = orderedState(state, `applied: block ${block.index}`)
+    return { block, header: head, hashes, receivedAt, totalWork, state: changes }
   })
 }
 

@@ -1,9 +1,11 @@
-import { canonicalJson, sidesToDrop, type Block, type Hash } from '../../core/index.ts'
+import { canonicalJson, sidesToDrop, type Block, type Hash, type StateEntry } from '../../core/index.ts'
 
 interface Kept {
   readonly block: Block
   readonly totalWork: bigint
-  /** Canonical JSON of the whole block. */
+  /** What it would change of the state, in the order of keys. */
+  readonly state: readonly StateEntry[]
+  /** Canonical JSON of the whole block, and of its changes where there are any. */
   readonly bytes: number
 }
 
@@ -19,10 +21,11 @@ export class SideBlocks {
     return this.#blocks.get(hash)
   }
 
-  keep(block: Block, totalWork: bigint): void {
+  keep(block: Block, totalWork: bigint, state: readonly StateEntry[]): void {
     if (this.#blocks.has(block.current_hash)) return
-    const bytes = Buffer.byteLength(canonicalJson(block))
-    this.#blocks.set(block.current_hash, { block, totalWork, bytes })
+    const changes = state.length === 0 ? '' : canonicalJson(state.map(({ key, value }) => [key, value ?? null]))
+    const bytes = Buffer.byteLength(canonicalJson(block)) + Buffer.byteLength(changes)
+    this.#blocks.set(block.current_hash, { block, totalWork, state, bytes })
   }
 
   drop(hash: Hash): void {

@@ -16,9 +16,29 @@ const checks = [
   `SELECT 'block_rows, height ' || b.height || ': transactions_total is not the number of rows up to it'
     FROM block_rows AS b WHERE height = (SELECT max(height) FROM block_rows)
     AND transactions_total <> (SELECT count(*) FROM transaction_rows)`,
+  `SELECT 'state_rows, height ' || height || ', key ' || key || ': there is no block for it' FROM state_rows
+    WHERE height > (SELECT coalesce(max(height), -1) FROM block_rows) ORDER BY height LIMIT 1`,
+  `SELECT 'state_rows, height ' || height || ', key ' || key || ': is_first: expected ' || (1 - is_first)
+    FROM state_rows AS s
+    WHERE is_first <> (height = (SELECT min(height) FROM state_rows WHERE key = s.key)) LIMIT 1`,
+  // What the outbox says last of a height is what is there.
+  `SELECT 'block_rows, height ' || height || ': the outbox does not end with it: expected applied ' || lower(hex(hash))
+    || ', got ' || coalesce(told, 'nothing') FROM
+    (SELECT height, hash, (SELECT kind || ' ' || lower(hex(hash)) FROM outbox_rows
+      WHERE height = b.height AND kind <> 'reported' ORDER BY sequence DESC LIMIT 1) AS told FROM block_rows AS b)
+    WHERE height > 0 AND told IS NOT 'applied ' || lower(hex(hash)) ORDER BY height LIMIT 1`,
+  `SELECT 'outbox_rows, sequence ' || sequence || ': applied, but there is no block for it' FROM outbox_rows AS o
+    WHERE kind = 'applied' AND height > (SELECT coalesce(max(height), 0) FROM block_rows) AND NOT EXISTS
+      (SELECT 1 FROM outbox_rows WHERE height = o.height AND sequence > o.sequence AND kind = 'undone')
+    ORDER BY sequence LIMIT 1`,
 ]
 
-/** What can be asked at every start: rows above the last block, where it was cut off, and the chain's id. */
+/** What can be asked at every start: the last block that was recorded, as the outbox has it. */
+export const lastToldCheck = `SELECT o.sequence, o.height FROM outbox_rows AS o
+  WHERE sequence = (SELECT max(sequence) FROM outbox_rows WHERE kind <> 'reported') AND height - (kind = 'undone') <>
+    (SELECT max(height) FROM block_rows)`
+
+/** And this one: rows above the last block, where it was cut off. */
 export const missingHeadCheck = `SELECT id FROM transaction_rows
   WHERE id >= ((SELECT max(height) FROM block_rows) + 1) * 131072 ORDER BY id LIMIT 1`
 

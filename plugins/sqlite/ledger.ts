@@ -5,6 +5,7 @@ import {
   AurexError,
   canonicalJson,
   exitCode,
+  isHash,
   sealedHeaderOf,
   sidesToDrop,
   type AppliedBlock,
@@ -16,14 +17,20 @@ import {
   type NodeId,
   type NodeRecord,
   type PendingTransaction,
+  type RecordChange,
+  type Records,
+  type Report,
+  type StateEntry,
   type Storage,
 } from '../../core/index.ts'
 import { makeFolder, openForReading, openForWriting } from './file.ts'
 import { storageFailure } from './failure.ts'
 import { holdLock } from './lock.ts'
-import { Reader, type RecordedBlock } from './reader.ts'
-import { blob, columnsOf, difficultyOf, transactionPlace, wrong } from './rows.ts'
+import type { RecordedBlock } from './reader.ts'
+import { OwnRecords } from './records.ts'
+import { blob, columnsOf, difficultyOf, outboxPlace, stateText, transactionPlace, wrong } from './rows.ts'
 import { placesPerBlock } from './schema.ts'
+import { Writer } from './writer.ts'
 
 const rangesMax = 10_000
 
@@ -58,45 +65,19 @@ function ledgerOver(path: string, database: Database, letGo: (() => void) | unde
 }
 
 /** The ledger in an SQLite file. */
-export class Ledger extends Reader implements Storage {
-  readonly #letGo: (() => void) | undefined
-  #open = true
-
-  /** Without `letGo`, which ends this process's hold on the file, the ledger is read only. */
-  constructor(location: string, database: Database, letGo: (() => void) | undefined) {
-    super(location, database)
-    this.#letGo = letGo
-  }
-
-  /** Lets go of the file; what the log holds is moved into it first, so that it can be copied alone. */
-  close(): void {
-    if (!this.#open) return
-    this.#open = false
-    try {
-      // A reader that is still there keeps the log from being emptied: not worth waiting for, the log is safe.
-      this.database.run('PRAGMA busy_timeout = 0')
-      if (this.#letGo !== undefined) this.database.run('PRAGMA wal_checkpoint(TRUNCATE)')
-    } catch {
-      // No room to move it: the next opening finds the log where it is.
-    } finally {
-      // SQLite keeps the file open until the last statement is gone.
-      for (const statement of Object.values(this.run)) statement.finalize()
-      this.database.close()
-      this.#letGo?.()
-    }
-  }
-
+export class Ledger extends Writer implements Storage {
   // ---- writing -----------------------------------------------------------------------------------------------
 
-  begin(genesis: Genesis, block: Block, now: number): void {
+  begin(genesis: Genesis, block: Block, now: number, opening: readonly StateEntry[] = []): void {
     const known = this.genesis()
     const chainId = this.run.meta.get('chain_id')?.value
     if (known === genesis.text && chainId === genesis.rules.chainId) return this.#refuseLostHead()
     if (known !== undefined) throw wrongGenesis(this.location, chainId, genesis)
-    this.#write('writing block 0', () => {
+    this.write('writing block 0', () => {
       this.run.setMeta.run('genesis', genesis.text)
       this.run.setMeta.run('chain_id', genesis.rules.chainId)
-      this.#addBlock({ block, hashes: [], receivedAt: [], totalWork: 0n }, 0, now)
+      const state = opening.filter(({ value }) => value !== undefined)
+      this.#addBlock({ block, hashes: [], receivedAt: [], totalWork: 0n, state }, 0, now)
     })
   }
 
@@ -104,11 +85,15 @@ export class Ledger extends Reader implements Storage {
   #refuseLostHead(): void {
     const lost = this.run.withoutBlock.get()
     if (lost !== null) throw wrong(transactionPlace(this.location, lost.id), 'there is no block for it')
+    const told = this.run.lastTold.get()
+    if (told === null) return
+    const height = this.headBlock().height
+    throw wrong(outboxPlace(this.location, told.sequence), `expected it to end at block ${height}, got ${told.height}`)
   }
 
   commit(change: Change): void {
     let head = this.headBlock()
-    this.#write(`recording ${change.applied.length} and undoing ${change.undone.length} blocks`, () => {
+    this.write(`recording ${change.applied.length} and undoing ${change.undone.length} blocks`, () => {
       // Newest first: each block undone is the head at that moment.
       for (const hash of change.undone) head = this.#undo(head, hash)
       this.#addPending(change.returned)
@@ -117,45 +102,74 @@ export class Ledger extends Reader implements Storage {
     this.top = head
   }
 
-  keepSide(block: Block, totalWork: bigint): void {
+  keepSide(block: Block, totalWork: bigint, state: readonly StateEntry[] = []): void {
     if (this.run.blockOf.get(block.current_hash) !== null) return
-    this.#writeLazily(`keeping side block ${block.current_hash}`, () => this.#addSide(block, totalWork))
+    if (new Set(state.map(({ key }) => key)).size < state.length) {
+      throw unfit(this.location, `side block ${block.current_hash}: two changes of one key`)
+    }
+    this.writeLazily(`keeping side block ${block.current_hash}`, () => this.#addSide(block, totalWork, state))
   }
 
   pruneSide(belowIndex: number, blocksMax: number, bytesMax: number): void {
     const { blocks, bytes, lowest } = this.run.countSide.get() ?? { blocks: 0, bytes: 0, lowest: 0 }
     if (blocks === 0 || (blocks <= blocksMax && bytes <= bytesMax && lowest >= belowIndex)) return
     const sides = this.run.sides.all().map((side) => ({ ...side, totalWork: BigInt(side.totalWork) }))
-    this.#write('dropping side blocks', () => {
+    this.write('dropping side blocks', () => {
       for (const hash of sidesToDrop(sides, belowIndex, blocksMax, bytesMax)) this.run.dropSide.run(hash)
     })
   }
 
   keepPending(transactions: readonly PendingTransaction[]): void {
     if (transactions.length === 0) return
-    this.#write(`keeping ${transactions.length} pending transactions`, () => this.#addPending(transactions))
+    this.write(`keeping ${transactions.length} pending transactions`, () => this.#addPending(transactions))
   }
 
   dropPending(hashes: readonly Hash[]): void {
     if (hashes.length === 0) return
-    this.#write(`dropping ${hashes.length} pending transactions`, () => {
+    this.write(`dropping ${hashes.length} pending transactions`, () => {
       for (const hash of hashes) this.run.dropPending.run(hash)
+    })
+  }
+
+  report(reports: readonly Report[], owner: string, changes: readonly RecordChange[]): void {
+    if (reports.length + changes.length === 0) return
+    this.write(`writing ${reports.length} reports and ${changes.length} records of ${owner}`, () => {
+      for (const { index, hash, body } of reports) {
+        if (!isHash(hash))
+          throw unfit(this.location, `a report of ${owner} on block ${index}: hash: not one of a block`)
+        this.run.tell.run('reported', index, blob(hash), this.#text(body))
+      }
+      for (const [key, value] of changes) {
+        if (value === undefined) this.run.dropRecord.run(owner, key)
+        else this.run.setRecord.run(owner, this.#text(key), this.#text(value))
+      }
+    })
+  }
+
+  forgetReports(sequence: number): void {
+    this.writeLazily(`forgetting reports up to ${sequence}`, () => this.run.forgetReports.run(sequence))
+  }
+
+  records(owner: string): Records {
+    return new OwnRecords({
+      owner,
+      run: this.run,
+      read: (what, read) => this.read(what, read),
+      write: (changes) => this.report([], owner, changes),
     })
   }
 
   saveNode(node: NodeRecord): void {
     const { node_id, host, port, node_type, status, last_seen } = node
-    this.#write(`saving node ${node_id}`, () =>
-      this.run.saveNode.run(node_id, host, port, node_type, status, last_seen),
-    )
+    this.write(`saving node ${node_id}`, () => this.run.saveNode.run(node_id, host, port, node_type, status, last_seen))
   }
 
   dropNode(nodeId: NodeId): void {
-    this.#write(`dropping node ${nodeId}`, () => this.run.dropNode.run(nodeId))
+    this.write(`dropping node ${nodeId}`, () => this.run.dropNode.run(nodeId))
   }
 
   openRange(range: MiningRange, now: number): number {
-    return this.#writeLazily('opening a nonce range', () => {
+    return this.writeLazily('opening a nonce range', () => {
       const id = Number(this.run.openRange.run(range.worker, range.start, range.end, now).lastInsertRowid)
       this.run.dropRangesUpTo.run(id - rangesMax)
       return id
@@ -163,7 +177,7 @@ export class Ledger extends Reader implements Storage {
   }
 
   closeRange(id: number, completed: boolean, solution: number | undefined): void {
-    this.#writeLazily(`closing nonce range ${id}`, () =>
+    this.writeLazily(`closing nonce range ${id}`, () =>
       this.run.closeRange.run(completed ? 1 : 0, solution ?? null, id),
     )
   }
@@ -175,9 +189,12 @@ export class Ledger extends Reader implements Storage {
       throw unfit(this.location, `undone: expected the head, ${head.stored.header.current_hash}, got ${hash}`)
     }
     const block = this.wholeBlock(head)
+    const state = this.changesAt(head.height)
     this.run.dropTransactions.run(head.height * placesPerBlock, (head.height + 1) * placesPerBlock)
     this.run.dropBlock.run(head.height)
-    this.#addSide(block, head.stored.totalWork)
+    this.run.dropState.run(head.height)
+    this.#addSide(block, head.stored.totalWork, state)
+    this.run.tell.run('undone', head.height, blob(hash), null)
     return this.topBlock()
   }
 
@@ -191,6 +208,7 @@ export class Ledger extends Reader implements Storage {
       )
     }
     this.run.dropSide.run(block.current_hash)
+    this.run.tell.run('applied', block.index, blob(block.current_hash), null)
     return this.#addBlock(applied, head.transactionsTotal, now)
   }
 
@@ -219,6 +237,9 @@ export class Ledger extends Reader implements Storage {
       this.run.addTransaction.run(block.index * placesPerBlock + position, ...columns)
       if (anyPending) this.run.dropPending.run(hash)
     }
+    for (const { key, value } of applied.state ?? []) {
+      this.run.addState.run(this.#text(key), block.index, value === undefined ? null : this.#text(value))
+    }
     return {
       height: block.index,
       transactions: count,
@@ -227,55 +248,28 @@ export class Ledger extends Reader implements Storage {
     }
   }
 
-  #addSide(block: Block, totalWork: bigint): void {
+  #addSide(block: Block, totalWork: bigint, state: readonly StateEntry[]): void {
     const header = canonicalJson(sealedHeaderOf(block))
     const transactions = canonicalJson(block.transactions)
     // Of the whole block as canonical JSON: the list stands in it with its name, a colon and a comma.
-    const bytes = Buffer.byteLength(header) + Buffer.byteLength(transactions) + '"transactions":,'.length
-    this.run.addSide.run(block.current_hash, block.index, header, transactions, String(totalWork), bytes)
+    const blockBytes = Buffer.byteLength(header) + Buffer.byteLength(transactions) + '"transactions":,'.length
+    const changes = stateText(state)
+    const bytes = blockBytes + (state.length === 0 ? 0 : Buffer.byteLength(changes))
+    this.run.addSide.run(block.current_hash, block.index, header, transactions, String(totalWork), changes, bytes)
   }
 
   #addPending(transactions: readonly PendingTransaction[]): void {
-    for (const { hash, transaction, receivedAt } of transactions) {
+    for (const { hash, transaction, receivedAt, returned } of transactions) {
       // A transaction is recorded or pending, never both.
       if (this.run.idOf.get(hash) !== null) continue
-      this.run.addPending.run(...columnsOf(hash, transaction, receivedAt))
+      this.run.addPending.run(...columnsOf(hash, transaction, receivedAt), returned === true ? 1 : 0)
     }
   }
 
-  /**
-   * As `#write`, but the disk is not waited for: what comes next and is durable makes this durable too. Two ranges a
-   * block would otherwise cost as much time as the block and its transactions, and a branch of a thousand blocks a
-   * thousand waits before it outweighs the chain. Side blocks that a power failure takes are fetched again.
-   */
-  #writeLazily<T>(doing: string, change: () => T): T {
-    this.#mustBeWritable(doing)
-    // Not among the prepared statements: this one takes effect when it is prepared, not when it runs.
-    this.database.run('PRAGMA synchronous = NORMAL')
-    try {
-      return this.#write(doing, change)
-    } finally {
-      this.database.run('PRAGMA synchronous = FULL')
-    }
-  }
-
-  /** Runs `change` as one transaction of SQLite, durable on return. */
-  #write<T>(doing: string, change: () => T): T {
-    this.#mustBeWritable(doing)
-    try {
-      this.run.begin.run()
-      const result = change()
-      this.run.commit.run()
-      return result
-    } catch (cause) {
-      // After some errors, a full disk among them, SQLite has rolled back by itself.
-      if (this.database.inTransaction) this.run.rollback.run()
-      throw storageFailure(cause, this.location, doing)
-    }
-  }
-
-  #mustBeWritable(doing: string): void {
-    if (this.#letGo === undefined) throw openedReadonly(this.location, doing)
+  /** SQLite would put something else in the place of a lone surrogate. */
+  #text(text: string): string {
+    if (!text.isWellFormed()) throw unfit(this.location, `${JSON.stringify(text)}: expected Unicode text`)
+    return text
   }
 }
 
@@ -285,9 +279,6 @@ function realPath(path: string): string {
 }
 
 const unfit = (location: string, what: string) => new AurexError('storage-failed', `${location}: ${what}`)
-
-const openedReadonly = (location: string, doing: string) =>
-  new AurexError('storage-readonly', `${location}: ${doing}: the ledger was opened with readonly; open it without`)
 
 const wrongGenesis = (location: string, chainId: Hash | undefined, genesis: Genesis) =>
   new AurexError(

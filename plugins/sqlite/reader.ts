@@ -4,8 +4,10 @@ import {
   type Block,
   type Hash,
   type NodeRecord,
+  type OutboxEntry,
   type PendingTransaction,
   type RecordedTransaction,
+  type StateEntry,
   type StoredHeader,
 } from '../../core/index.ts'
 import { storageFailure } from './failure.ts'
@@ -13,15 +15,20 @@ import { integrityOf } from './integrity.ts'
 import {
   blockPlace,
   difficultyOf,
+  entryOfRow,
   headerOfRow,
+  outboxPlace,
   pendingPlace,
   sideBlockOfRow,
   sidePlace,
+  stateOfRows,
+  stateOfSide,
   totalWorkOfRow,
   transactionOfRow,
   transactionPlace,
   wrong,
   type BlockRow,
+  type OutboxRow,
   type TransactionRow,
 } from './rows.ts'
 import { placesPerBlock } from './schema.ts'
@@ -105,10 +112,36 @@ export class Reader {
       rows = this.read('the pending transactions', () => this.run.pendingAfter.all(after, pendingRowsPerRead))
       for (const row of rows) {
         const transaction = transactionOfRow(row, pendingPlace(this.location, row.place))
-        yield { hash: row.tx_hash, transaction, receivedAt: row.received_at }
+        const kept = { hash: row.tx_hash, transaction, receivedAt: row.received_at }
+        yield row.returned === 1 ? { ...kept, returned: true } : kept
       }
       if (rows.length < pendingRowsPerRead) return
     }
+  }
+
+  stateAt(key: string, height: number): string | undefined {
+    return this.read(`state ${key}`, () => this.run.stateAt.get(key, height)?.value) ?? undefined
+  }
+
+  stateChanges(hash: Hash): readonly StateEntry[] {
+    const row = this.read(`block ${hash}`, () => this.run.blockOf.get(hash))
+    if (row !== null) return this.changesAt(row.height)
+    const side = this.read(`side block ${hash}`, () => this.run.sideOf.get(hash))
+    return side === null ? [] : stateOfSide(side, sidePlace(this.location, hash))
+  }
+
+  outbox(after: number, max: number): readonly OutboxEntry[] {
+    const rows = this.read('the outbox', () => this.run.outboxAfter.all(after, Math.max(0, max)))
+    return rows.map((row) => this.#entry(row))
+  }
+
+  appliedAt(height: number, sequence: number): OutboxEntry | undefined {
+    const row = this.read(`the outbox on block ${height}`, () => this.run.appliedAt.get(height, sequence))
+    return row === null ? undefined : this.#entry(row)
+  }
+
+  outboxEnd(): number {
+    return this.read('the end of the outbox', () => this.run.outboxEnd.get()?.sequence ?? 0)
   }
 
   nodes(): readonly NodeRecord[] {
@@ -154,6 +187,11 @@ export class Reader {
     return { ...block.stored.header, transactions: this.#body(block).map(({ transaction }) => transaction) }
   }
 
+  /** What the recorded block of this height changed of the state. */
+  protected changesAt(height: number): readonly StateEntry[] {
+    return stateOfRows(this.read(`the state of block ${height}`, () => this.run.stateIn.all(height)))
+  }
+
   protected read<T>(what: string, read: () => T): T {
     try {
       return read()
@@ -175,6 +213,10 @@ export class Reader {
     }
   }
 
+  #entry(row: OutboxRow): OutboxEntry {
+    return entryOfRow(row, outboxPlace(this.location, row.sequence))
+  }
+
   #body({ height, stored, transactions }: RecordedBlock): RecordedTransaction[] {
     const first = height * placesPerBlock
     const rows = this.read(`block ${height}`, () => this.run.transactionsIn.all(first, first + placesPerBlock))
@@ -193,6 +235,6 @@ export class Reader {
   }
 }
 
-type PendingRow = TransactionRow & { readonly place: number }
+type PendingRow = TransactionRow & { readonly place: number; readonly returned: number }
 
 const placeOf = (id: number) => ({ blockIndex: Math.floor(id / placesPerBlock), position: id % placesPerBlock })

@@ -1,4 +1,4 @@
-import type { Block, Hash, JsonObject, SealedHeader, Transaction } from '../../core/index.ts'
+import type { Block, Hash, JsonObject, OutboxEntry, SealedHeader, StateEntry, Transaction } from '../../core/index.ts'
 import { canonicalJson } from '../../core/index.ts'
 import { damaged } from './failure.ts'
 import { placesPerBlock } from './schema.ts'
@@ -19,6 +19,7 @@ export interface SideRow {
   readonly header: string
   readonly transactions: string
   readonly total_work: string
+  readonly state: string
 }
 
 export interface TransactionRow {
@@ -29,6 +30,19 @@ export interface TransactionRow {
   readonly nonce: number | null
   readonly public_key_pem: string | null
   readonly received_at: number
+}
+
+export interface StateRow {
+  readonly key: string
+  readonly value: string | null
+}
+
+export interface OutboxRow {
+  readonly sequence: number
+  readonly kind: string
+  readonly height: number
+  readonly block_hash: Hash
+  readonly body: string | null
 }
 
 /** Where a row stands, for the error that names it. */
@@ -57,6 +71,12 @@ export const pendingPlace = (location: string, place: number): Place => ({
   location,
   table: 'pending_rows',
   row: `place ${place}`,
+})
+
+export const outboxPlace = (location: string, sequence: number): Place => ({
+  location,
+  table: 'outbox_rows',
+  row: `sequence ${sequence}`,
 })
 
 /** The header in a row. Throws `ledger-damaged` unless it is the header that the row says it is. */
@@ -103,6 +123,30 @@ export function columnsOf(hash: Hash, transaction: Transaction, receivedAt: numb
   return [blob(hash), sender, canonicalJson(data), signature, nonce ?? null, public_key_pem ?? null, receivedAt]
 }
 
+/** In the order of keys as UTF-16 has them, which is not the one of the file. */
+export const stateOfRows = (rows: readonly StateRow[]): readonly StateEntry[] =>
+  rows.map(({ key, value }) => ({ key, value: value ?? undefined })).sort(byKey)
+
+/** What a side block would change, as it stands in its row: pairs of key and value, null where it was removed. */
+export const stateText = (state: readonly StateEntry[]): string =>
+  canonicalJson(state.map(({ key, value }) => [key, value ?? null]))
+
+export function stateOfSide(row: SideRow, place: Place): readonly StateEntry[] {
+  const pairs = parse(row.state, 'state', place)
+  if (!Array.isArray(pairs) || !pairs.every(isStatePair)) throw wrong(place, 'state: expected pairs of key and value')
+  return stateOfRows(pairs.map(([key, value]) => ({ key, value })))
+}
+
+export function entryOfRow(row: OutboxRow, place: Place): OutboxEntry {
+  const { sequence, kind, height, block_hash, body } = row
+  if (kind !== 'applied' && kind !== 'undone' && kind !== 'reported') {
+    throw wrong(place, `kind: expected applied, undone or reported, got ${kind}`)
+  }
+  if (block_hash.length !== 64) throw wrong(place, `hash: expected 32 bytes, got ${block_hash.length / 2}`)
+  if ((kind === 'reported') !== (body !== null)) throw wrong(place, 'body: expected with what was reported, only there')
+  return { sequence, kind, index: height, hash: block_hash, body: body ?? undefined }
+}
+
 /** The 32 bytes of a hash. A text that is no hash gives fewer, which the table refuses. */
 export const blob = (hash: Hash): Buffer => Buffer.from(hash, 'hex')
 
@@ -110,6 +154,11 @@ export const blob = (hash: Hash): Buffer => Buffer.from(hash, 'hex')
 export const difficultyOf = (work: number): number => (work > 0 ? Math.log2(work) / 4 : 0)
 
 export const wrong = ({ location, table, row }: Place, what: string) => damaged(location, table, row, what)
+
+const byKey = (a: StateEntry, b: StateEntry): number => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)
+
+const isStatePair = (pair: unknown): pair is readonly [string, string | null] =>
+  Array.isArray(pair) && typeof pair[0] === 'string' && (pair[1] === null || typeof pair[1] === 'string')
 
 function parseObject(text: string, column: string, place: Place): JsonObject {
   const value = parse(text, column, place)

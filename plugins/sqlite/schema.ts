@@ -1,4 +1,4 @@
-import { views } from './views.ts'
+import { historyViews, views } from './views.ts'
 
 /** `PRAGMA application_id`: "AURX". Tells our files from any other SQLite file. */
 export const applicationId = 0x41555258
@@ -84,5 +84,43 @@ ${views}
 PRAGMA application_id = ${applicationId};
 `
 
+// `is_first` marks the oldest version of a key: so the views find each key once, without looking at all its versions.
+// Undoing takes the newest versions, so that the mark goes with the last one.
+const second = `
+CREATE TABLE state_rows (
+  key TEXT NOT NULL,
+  height INTEGER NOT NULL,
+  value TEXT,
+  is_first INTEGER NOT NULL,
+  PRIMARY KEY (key, height)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX state_rows_by_height ON state_rows (height);
+CREATE INDEX state_rows_by_user ON state_rows (substr(key, 6))
+  WHERE is_first = 1 AND key >= 'user/' AND key < 'user0';
+CREATE INDEX state_rows_by_asset ON state_rows (substr(key, 7))
+  WHERE is_first = 1 AND key >= 'asset/' AND key < 'asset0';
+
+CREATE TABLE outbox_rows (
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+  kind TEXT NOT NULL CHECK (kind IN ('applied', 'undone', 'reported')),
+  height INTEGER NOT NULL,
+  hash BLOB NOT NULL CHECK (length(hash) = 32),
+  body TEXT
+) STRICT;
+CREATE INDEX outbox_rows_by_height ON outbox_rows (height, sequence);
+INSERT INTO outbox_rows (kind, height, hash) SELECT 'applied', height, hash FROM block_rows WHERE height >= 1
+  ORDER BY height;
+
+CREATE TABLE record_rows (
+  owner TEXT NOT NULL,
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (owner, key)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE side_rows ADD COLUMN state TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE pending_rows ADD COLUMN returned INTEGER NOT NULL DEFAULT 0;
+${historyViews}`
+
 /** Step n takes a file from `user_version` n to n + 1. A step that was released is never changed: a new one follows. */
-export const migrations: readonly string[] = [first]
+export const migrations: readonly string[] = [first, second]

@@ -24,6 +24,8 @@ const people = `
   ${decimal('amount')} AS amount`
 
 /**
+ * What the first version of the schema shows. A released step of the schema is never changed, so neither is this.
+ *
  * What people read (protocol section 8). Nothing here is newer than SQLite 3.38, so that the readers of a plain Debian
  * or Python installation work. The ids of pending transactions stand above those of every recorded one.
  */
@@ -88,4 +90,43 @@ CREATE VIEW side_blocks AS SELECT
   json_array_length(transactions) AS transactions_count,
   bytes
 FROM side_rows;
+`
+
+/** A member of the newest value under a key; NULL where the value is no JSON object. */
+const member = (name: string): string =>
+  `CASE WHEN json_valid(newest.value) THEN json_extract(newest.value, '$.${name}') END`
+
+/**
+ * Each key under a prefix once, with its newest value. The index of oldest versions finds the keys, one or all, without
+ * looking at the versions between; left alone, SQLite would read them all to list the keys.
+ */
+const newestUnder = (kind: string): string => `state_rows AS oldest INDEXED BY state_rows_by_${kind}
+JOIN state_rows AS newest
+  ON newest.key = oldest.key
+  AND newest.height = (SELECT max(height) FROM state_rows WHERE key = oldest.key)
+WHERE oldest.is_first = 1 AND oldest.key >= '${kind}/' AND oldest.key < '${kind}0' AND newest.value IS NOT NULL`
+
+const headerTime = (height: string): string =>
+  `(SELECT json_extract(header, '$.timestamp') FROM block_rows WHERE height = ${height})`
+
+/** What the second version of the schema adds: the market's state, by its newest versions, and the outbox. */
+export const historyViews = `
+CREATE VIEW users AS SELECT
+  substr(oldest.key, 6) AS username,
+  ${member('public_key')} AS public_key,
+  ${member('balance')} AS balance,
+  ${headerTime('oldest.height')} AS created_at
+FROM ${newestUnder('user')};
+
+CREATE VIEW assets AS SELECT
+  substr(oldest.key, 7) AS asset_id,
+  ${member('name')} AS asset_name,
+  ${member('owner')} AS owner,
+  (SELECT current_hash FROM block_rows WHERE height = newest.height) AS block_hash,
+  ${headerTime('newest.height')} AS timestamp
+FROM ${newestUnder('asset')};
+
+CREATE VIEW outbox AS SELECT
+  sequence, kind, height AS "index", lower(hex(hash)) AS block_hash, body
+FROM outbox_rows;
 `

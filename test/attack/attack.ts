@@ -1,12 +1,14 @@
-// What attackers cost honest clients: the same load with and without each attack, on one real node.
+// What attackers cost honest clients: the same load with and without each attack, on one real node (or, see gateway.ts, on
+// a gateway and two nodes).
 //   bun test/attack/attack.ts [kind ...]
 // Demanded: honest transactions keep 95 % of their rate, memory grows by less than 64 MiB, attackers are gone in time.
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { keyPairOfPem, privatePemOf } from '../../core/chain/keys.ts'
 import { signTransaction } from '../../core/chain/transaction.ts'
 import { LineClient } from '../support/lines.ts'
 import { cleanEnvironment, removeFolder, startNode, temporaryFolder, type NodeProcess } from '../support/process.ts'
+import { gatewayUnderAttack } from './gateway.ts'
+import { memoryGrowthMax, residentBytes } from './memory.ts'
 
 /** Milliseconds after which a connection of an attacker must be gone, beside what a close takes on a busy machine. */
 const goneAfter: Readonly<Record<string, number>> = {
@@ -24,7 +26,6 @@ const baselineMilliseconds = 5_000
 const honestPerSecond = 400
 const honestConnections = 4
 const rateShareMin = 0.95
-const memoryGrowthMax = 64 * 1024 * 1024
 /** What the collector gives back within this time after an attack was rubbish and no growth; its peak is printed beside. */
 const settleMilliseconds = 10_000
 /** Before the measurement: a program that just started still grows. */
@@ -77,11 +78,6 @@ class Load {
     }
     return ((this.acknowledged - before) / milliseconds) * 1_000
   }
-}
-
-function residentBytes(node: NodeProcess): number {
-  const status = readFileSync(`/proc/${node.process.pid}/status`, 'utf8')
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024
 }
 
 async function launch(kind: string, node: NodeProcess, home: string): Promise<Report> {
@@ -153,9 +149,9 @@ async function underAttack(kind: string): Promise<string[]> {
 
 const asked = process.argv.slice(2)
 const failures: string[] = []
-const chosen = Object.keys(goneAfter).filter((kind) => asked.length === 0 || asked.includes(kind))
+const chosen = [...Object.keys(goneAfter), 'gateway'].filter((kind) => asked.length === 0 || asked.includes(kind))
 for (const kind of chosen) {
-  const wrong = await underAttack(kind)
+  const wrong = kind === 'gateway' ? await gatewayUnderAttack() : await underAttack(kind)
   if (wrong.length > 0) failures.push(`${kind}: ${wrong.join('; ')}`)
 }
 for (const failure of failures) console.log(`FAILED ${failure}`)

@@ -4,6 +4,7 @@
 // lived, and with which codes the node ended them.
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
+import { frameOf, FrameReader } from '../../core/frames.ts'
 import { StrangerPeer, type Message } from '../support/strangerpeer.ts'
 
 const [kind, port, chainId, milliseconds] = [
@@ -143,6 +144,42 @@ async function peer(
   one.close()
 }
 
+/** Good purchases that were answered, or were on the way at the end. */
+let purchases = 0
+let answered = 0
+const junk = ['{', '[]', '{"action":"nothing"}', '{"action":"submit_purchase","body":{}}', '']
+
+/** A connection to a gateway with as much on it as it takes: each good purchase among the same again, others under its `tx_id`, and rubbish. */
+function floodGateway(): Promise<void> {
+  const reader = new FrameReader()
+  const asked: boolean[] = []
+  let name = ''
+  const next = (): Buffer => {
+    const turn = made++ % 8
+    asked.push(turn < 4)
+    if (turn >= 4) {
+      const body = Buffer.from(junk[(made >> 3) % junk.length]!)
+      return Buffer.concat([Buffer.from([0, body.length]), body])
+    }
+    if (turn === 0 || turn === 2) name = `flood-${made}`
+    const texts = { buyer: 'mallory', seller: 'bob', asset_id: 'a', asset_name: 'A', price: turn === 3 ? '1' : '2' }
+    const body = { tx_id: name, ...texts, timestamp: '2026-11-21T01:02:03.456Z' }
+    return Buffer.from(frameOf({ action: 'submit_purchase', body })!)
+  }
+  const { socket, closed } = raw((socket) => pour(socket, next))
+  socket.on('data', (bytes: Buffer) => {
+    reader.push(bytes)
+    for (let body = reader.next(); body !== undefined; body = reader.next()) {
+      answered++
+      if (asked.shift() === true) purchases++
+      const { status, code } = JSON.parse(Buffer.from(body).toString()) as Record<string, string>
+      codes.set(code ?? status!, (codes.get(code ?? status!) ?? 0) + 1)
+    }
+  })
+  // What the gateway may have taken and not answered: the requests of one connection that it works on.
+  return closed.then(() => void (purchases += asked.slice(0, 64).filter(Boolean).length))
+}
+
 const kinds: Record<string, () => Promise<unknown>> = {
   async slow() {
     const all = Array.from({ length: 500 }, () =>
@@ -197,6 +234,7 @@ const kinds: Record<string, () => Promise<unknown>> = {
     )
     return Promise.all([...silent, ...empty])
   },
+  gateway: () => Promise.all(Array.from({ length: 8 }, floodGateway)),
   addresses: () =>
     peer({}, (one) => {
       for (let message = 0; message < 100; message++) {
@@ -215,6 +253,6 @@ await attack()
 const now = performance.now()
 for (const since of open.values()) longest = Math.max(longest, now - since)
 process.stdout.write(
-  `${JSON.stringify({ opened, open: open.size, longest: Math.round(longest), sent, codes: Object.fromEntries(codes) })}\n`,
+  `${JSON.stringify({ opened, open: open.size, longest: Math.round(longest), sent, purchases, answered, codes: Object.fromEntries(codes) })}\n`,
 )
 process.exit(0)

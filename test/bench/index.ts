@@ -1,6 +1,7 @@
 // bun run bench [--json] [name ...]: every bench, or those named, as one table.
 import { parseArgs } from 'node:util'
 import { commits } from './commits.ts'
+import { gateway } from './gateway.ts'
 import { growth } from './growth.ts'
 import { propagation } from './propagation.ts'
 import { ratioOf, type Row } from './row.ts'
@@ -17,6 +18,7 @@ const benches: Record<string, () => Promise<Row[]>> = {
   sync,
   spread,
   propagation,
+  gateway,
 }
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } })

@@ -3,9 +3,12 @@ import { afterEach, describe, expect, test } from 'bun:test'
 import { canonicalJson } from '../../core/chain/canonical.ts'
 import { sealedHeaderOf, type Block } from '../../core/chain/block.ts'
 import { AurexError } from '../../core/errors.ts'
-import type { AppliedBlock, Change, PendingTransaction, Storage } from '../../core/plugin.ts'
+import type { AppliedBlock, Change, PendingTransaction, StateEntry, Storage } from '../../core/plugin.ts'
 import { makeApplied, makeBlock, makeGenesis, makeKey, makePending, makeTransaction } from '../support/blocks.ts'
 import { storageProperties } from './storage-properties.ts'
+import { storageRecords } from './storage-records.ts'
+import { storageState } from './storage-state.ts'
+import { stateProperties } from './storage-state-properties.ts'
 
 export interface Opened {
   readonly storage: Storage
@@ -65,7 +68,9 @@ export function answersOf(storage: Storage, blocks: readonly Block[]): string {
       header: readable(storage.header(current_hash)),
       block: storage.block(current_hash) ?? null,
       body: storage.transactionsAt(index),
+      state: storage.stateChanges(current_hash).map(({ key, value }) => [key, value ?? null]),
     })),
+    outbox: storage.outbox(0, 10_000).map(({ body, ...entry }) => ({ ...entry, body: body ?? null })),
   })
 }
 
@@ -84,9 +89,9 @@ export function storageContract(name: string, open: () => Opened): void {
       opened = open()
       return opened.storage
     }
-    const begun = (): Storage => {
+    const begun = (opening?: readonly StateEntry[]): Storage => {
       const storage = empty()
-      storage.begin(genesis, genesis.block, storedAt)
+      storage.begin(genesis, genesis.block, storedAt, opening)
       return storage
     }
     /** The same ledger after a restart, where the driver has such a thing. */
@@ -484,6 +489,9 @@ export function storageContract(name: string, open: () => Opened): void {
       expect(second).toBeGreaterThan(first)
     })
 
+    storageState({ empty, begun, restarted })
+    storageRecords({ empty, begun, restarted })
     storageProperties(open)
+    stateProperties(open)
   })
 }

@@ -1,4 +1,4 @@
-import { afterAll, expect, test } from 'bun:test'
+import { afterAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -93,6 +93,94 @@ test('a listener on :: takes both families, tells :: as its address, and shows I
   expect(seen.toSorted()).toEqual(['127.0.0.1', '::1'])
   for (const socket of sockets) socket.destroy()
   listener.stop()
+})
+
+test('a connection that the other side resets at once fails like any other, and is no fault of ours', async () => {
+  const faults: unknown[] = []
+  const runtime = bunRuntime({ onFault: (error) => faults.push(error) })
+  const listener = await runtime.listen('127.0.0.1', 0, { open: (socket) => socket.destroy(), data: () => {} })
+  const closes: (Error | undefined)[] = []
+  for (let i = 0; i < 50; i++) {
+    const closed = Promise.withResolvers<void>()
+    const handlers = {
+      data: () => {},
+      close: (_socket: unknown, error?: Error) => {
+        closes.push(error)
+        closed.resolve()
+      },
+    }
+    const socket = await runtime.connect('127.0.0.1', listener.port, handlers, 2_000)
+    expect(['127.0.0.1', '0.0.0.0']).toContain(socket.remoteHost)
+    socket.destroy()
+    await closed.promise
+  }
+  expect([closes.length, faults]).toEqual([50, []])
+  listener.stop()
+})
+
+const endless = () =>
+  new ReadableStream({
+    async pull(stream) {
+      stream.enqueue('x')
+      await Bun.sleep(5)
+    },
+  })
+
+describe('http', () => {
+  const runtime = bunRuntime()
+  const post = (url: string, millisecondsMax = 5_000) =>
+    runtime.http(url, { method: 'POST', headers: { 'x-test': 'yes' }, body: 'the body', millisecondsMax })
+  const failure = (url: string, millisecondsMax?: number) =>
+    post(url, millisecondsMax).then(
+      ({ status }) => status,
+      (error: unknown) => error,
+    )
+  const seen: unknown[] = []
+  const server = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    async fetch(request) {
+      const { pathname } = new URL(request.url)
+      seen.push([request.method, pathname, request.headers.get('x-test'), await request.text()])
+      if (pathname === '/moved') return Response.redirect('/elsewhere', 307)
+      if (pathname === '/silent') return await new Promise<never>(() => {})
+      if (pathname === '/endless') return new Response(endless())
+      return new Response('what nobody reads', { status: Number(pathname.slice(1)) })
+    },
+  })
+  const at = (path: string): string => `http://127.0.0.1:${server.port}${path}`
+  afterAll(() => server.stop(true))
+
+  test('sends what it is given and tells the status', async () => {
+    seen.length = 0
+    for (const status of [200, 204, 404, 503]) expect(await post(at(`/${status}`))).toEqual({ status })
+    expect(seen[0]).toEqual(['POST', '/200', 'yes', 'the body'])
+  })
+
+  test('follows no redirect', async () => {
+    seen.length = 0
+    expect(await post(at('/moved'))).toEqual({ status: 307 })
+    expect(seen.length).toBe(1)
+  })
+
+  test('does not wait for the end of an endless answer', async () => {
+    expect(await post(at('/endless'))).toEqual({ status: 200 })
+  })
+
+  test('gives up after the time that it is given, and where nobody listens, and says where', async () => {
+    const { host } = new URL(at(''))
+    expect(await failure(at('/silent'), 50)).toMatchObject({ code: 'http-failed', exit: 69 })
+    const refused = await failure('http://user:word@127.0.0.1:1/path?token=abc')
+    expect(refused).toMatchObject({
+      code: 'http-failed',
+      message: expect.stringContaining('POST 127.0.0.1:1: ') as unknown,
+    })
+    expect(String(refused)).not.toMatch(/word|abc/)
+    expect(await failure(at('').replace('http:', 'https:'))).toMatchObject({
+      code: 'http-failed',
+      message: expect.stringContaining(host) as unknown,
+    })
+  })
 })
 
 test('what cannot be appended as a whole is not appended at all', async () => {

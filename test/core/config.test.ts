@@ -53,6 +53,13 @@ const known: Record<string, LoadedPlugin> = {
   gateway: make('gateway', 'transport', {
     config: v.strictObject({ host: v.optional(v.string(), '::'), port: v.optional(v.number(), 5000) }),
   }),
+  market: make('market', 'application', {
+    parameters: v.strictObject({
+      money: v.optional(v.picklist(['record', 'strict']), 'record'),
+      balances: v.exactOptional(v.record(v.string(), v.string())),
+    }),
+  }),
+  other: make('other', 'application'),
   'my-app': make('my-app', 'none', { config: v.strictObject({ must: v.string() }) }),
 }
 
@@ -463,6 +470,94 @@ describe('the genesis', () => {
     expect(given.genesis).toMatchObject({ name: 'x' })
   })
 
+  const strict = 'application = "market"\n[market]\nmoney = "strict"\n[market.balances]\nalice = "10.50"'
+
+  test('fixes the parameters of its application too, and says so', async () => {
+    const resolved = await resolve({ flags: `${flags} --plugins pow,market,sqlite`, files: genesis(strict) })
+    expect(resolved.genesis).toMatchObject({ application: 'market' })
+    const market = resolved.plugins.find(({ plugin }) => plugin.name === 'market')
+    expect(market!.parameters).toEqual({ money: 'strict', balances: { alice: '10.50' } })
+    expect(row(resolved, 'market.money')).toBe('strict (genesis /place/g.toml)')
+    const again = `${flags} --plugins pow,market,sqlite --market.money strict --market.balances alice=10.50`
+    expect((await resolve({ flags: again, files: genesis(strict) })).genesis).toEqual(resolved.genesis)
+  })
+
+  test.each<[string, string, string, string, number, string]>([
+    [
+      'another application',
+      'pow,other',
+      strict,
+      'wrong-application',
+      78,
+      'load market in its place, as in: --plugins pow,market',
+    ],
+    [
+      'an application of which it says nothing',
+      'pow,market',
+      '',
+      'wrong-application',
+      78,
+      'names no application, but market is loaded; leave it out',
+    ],
+    ['a plugin of that name that is none', 'pow,sqlite', 'application = "sqlite"', 'missing-application', 78, 'sqlite'],
+    [
+      'a key of the application that there is not',
+      'pow,market',
+      'application = "market"\n[market]\nmony = "strict"',
+      'bad-genesis',
+      78,
+      'market.mony: there is no such key; did you mean money?',
+    ],
+    [
+      'a value that the application does not take',
+      'pow,market',
+      'application = "market"\n[market]\nmoney = "much"',
+      'bad-genesis',
+      78,
+      'market.money: expected one of record, strict, got "much"',
+    ],
+    [
+      'a flag that says something else',
+      'pow,market --market.money record',
+      strict,
+      'genesis-fixes-it',
+      64,
+      'market.money (flag --market.money): the genesis /place/g.toml says strict',
+    ],
+    [
+      'a flag for what the application’s table leaves out',
+      'pow,market --market.balances bob=1',
+      'application = "market"',
+      'genesis-fixes-it',
+      64,
+      'says nothing, which decides it; got {"bob":"1"}',
+    ],
+  ])('does not go with %s', async (_what, plugins, more, code, exit, part) => {
+    const promise = resolve({ flags: `${flags} --plugins ${plugins}`, files: genesis(more) })
+    expect(await thrownBy(promise)).toMatchObject({ code, exit })
+    expect((await thrownBy(promise)).message).toContain(part)
+  })
+
+  test('names an application that a node without a chain need not have', async () => {
+    const given = await resolve({ flags: `--plugins gateway,tcp ${flags}`, files: genesis(strict) })
+    expect(given.genesis).toMatchObject({ application: 'market' })
+  })
+
+  test('of development has the application that is loaded, with its parameters', async () => {
+    const { genesis, plugins } = await resolve({
+      flags: '--plugins pow,market,sqlite --market.money strict --market.balances alice=10.50,bob=3',
+    })
+    const table = { money: 'strict', balances: { alice: '10.50', bob: '3' } }
+    expect(genesis).toMatchObject({ name: 'development', application: 'market', applicationParameters: table })
+    expect(plugins[1]!.parameters).toEqual(table)
+    const plain = (await resolve({ flags: '--plugins pow,market,sqlite' })).genesis!
+    expect(plain.applicationParameters).toEqual({ money: 'record' })
+    expect(plain.rules.chainId).not.toBe((await resolve()).genesis!.rules.chainId)
+    const none = (await resolve({ flags: '--plugins pow,other,sqlite' })).genesis!
+    expect(none.text).not.toContain('"other":{')
+    expect((await resolve({ flags: '--plugins gateway,market,tcp' })).genesis).toBeUndefined()
+  })
+
   test('of development differs with every parameter', async () => {
     const id = async (flags: string) => (await resolve({ flags })).genesis!.rules.chainId
     expect(await id('--difficulty 4')).toBe(await id(''))
@@ -485,6 +580,13 @@ test('secrets are not shown, not even when they are wrong', async () => {
   expect((await thrownBy(promise)).message).toContain(
     'pow.api_token (flag --pow.api-token): expected at least 6 characters, got ***',
   )
+})
+
+test('users, passwords and queries in URLs are not shown', async () => {
+  const resolved = await resolve({ flags: '--name https://me:hush@example.com/x?token=hush' })
+  const shown = explain(resolved).find(({ key }) => key === 'name')!.value
+  expect(shown).not.toContain('hush')
+  expect(shown).toContain('example.com/x?***')
 })
 
 test('every key is described', () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import * as v from 'valibot'
 import { bunRuntime } from '../../core/bun.ts'
 import { createBus } from '../../core/bus.ts'
+import { Contributed } from '../../core/contributions.ts'
 import { AurexError } from '../../core/errors.ts'
 import { defaultNodeLimits } from '../../core/limits.ts'
 import { resolvePlugin, setUpPlugins, type SetUpParts } from '../../core/load.ts'
@@ -46,6 +47,11 @@ describe('resolving a plugin', () => {
 
   test('finds what is built in', async () => {
     expect(await resolvePlugin('instant', folder)).toMatchObject({ name: 'instant', provides: 'consensus' })
+  })
+
+  test('finds an application in a file of one’s own', async () => {
+    write('rules.ts', source('rules').replace("provides: 'none'", "provides: 'application'"))
+    expect(await resolvePlugin('./rules.ts', folder)).toMatchObject({ name: 'rules', provides: 'application' })
   })
 
   test.each(['./mine.ts', 'mine.ts', '../FOLDER/mine.ts', 'ABSOLUTE/mine.ts'])('finds a file: %s', async (path) => {
@@ -124,6 +130,8 @@ function parts(plugins: readonly LoadedPlugin[], limits: Partial<SetUpParts['lim
     genesis: undefined,
     node: { name: 'n', dataDir: '/none', port: 0, version: '0' },
     limits: { ...defaultNodeLimits, ...limits },
+    network: { genesis: () => undefined, peers: () => [] },
+    contributed: new Contributed(),
     logFor,
   }
 }
@@ -185,6 +193,33 @@ describe('setting plugins up', () => {
       parts([seer, plugin('disk', 'storage', []), plugin('pow', 'consensus', []), plugin('tcp', 'transport', [])]),
     )
     expect(got).toEqual({ use: { storage: { by: 'disk' }, transport: [{ by: 'tcp' }] }, config: { of: 'seer' } })
+  })
+
+  test('fills the slot of the application before the chain, which wants it and goes without', async () => {
+    const order: string[] = []
+    const rules = plugin('rules', 'application', [], () => {
+      order.push('rules')
+      return { by: 'rules' }
+    })
+    const chain = (wanted: unknown[]) => ({
+      ...plugin('ledger', 'chain', [], (context) => {
+        order.push('chain')
+        wanted.push(context.use)
+        return {}
+      }),
+      wants: ['application'] as const,
+    })
+    const [withRules, without]: [unknown[], unknown[]] = [[], []]
+    const { slots } = await setUpPlugins(parts([chain(withRules), rules]))
+    expect(order).toEqual(['rules', 'chain'])
+    expect(slots.application).toEqual({ by: 'rules' } as never)
+    expect(withRules).toEqual([{ application: { by: 'rules' } }])
+    await setUpPlugins(parts([chain(without)]))
+    expect(without).toEqual([{}])
+    const second = plugin('more-rules', 'application', [])
+    expect(await thrownBy(setUpPlugins(parts([rules, second])))).toEqual(
+      error('slot-taken', 'application is provided by both rules and more-rules'),
+    )
   })
 
   test('does not demand a transport', async () => {

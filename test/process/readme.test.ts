@@ -11,11 +11,14 @@ const home = temporaryFolder()
 // The README's node keeps its ledger under its port, so this one needs a port before it starts.
 const port = freePort()
 /** The README's ports, and those that stand for them here. */
-const ports = new Map([
-  ['13245', port],
-  ['13246', freePort()],
-  ['13247', freePort()],
-])
+const ports = new Map(
+  ['13246', '13247', '13250', '13251', '13252', '13253', '5000', '23457'].map((shown) => [shown, freePort()]),
+).set('13245', port)
+/** What a file of config/ says of ports, which are others here. */
+const portsInFiles: readonly (readonly [file: string, flags: string])[] = [
+  ['config/notifier.toml', '--notifier.targets gateway://127.0.0.1:5000'],
+  ['config/gateway.toml', '--gateway.port 5000 --notifier.port 23457'],
+]
 /** Nodes that the README starts beside the first one. */
 const others: Bun.Subprocess[] = []
 const environment = { ...cleanEnvironment(home), XDG_DATA_HOME: join(home, '.local/share'), AUREX_PORT: String(port) }
@@ -68,6 +71,8 @@ const steady = (text: string): string =>
     .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{64}/g, '<id>')
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<moment>')
     .replace(/[\d.]+ s, [\d.,]+ a second/g, '<time>')
+    .replace(/block \d+/g, 'block <n>')
+    .replace(/\d+ confirmations?/g, '<n> confirmations')
 
 /** Starts a node that stays, and waits until it says that it is there. */
 async function startBeside(shell: string): Promise<void> {
@@ -91,8 +96,9 @@ test('the first command starts a node that answers on the port that the README s
 
 for (const { command, expected } of steps()) {
   test(`$ ${command}`, async () => {
-    const shell = command
-      .replaceAll(/1324[567]/g, (shown) => String(ports.get(shown)))
+    const shell = portsInFiles
+      .reduce((text, [file, flags]) => text.replace(file, `${file} ${flags}`), command)
+      .replaceAll(/\d{4,5}/g, (shown) => String(ports.get(shown) ?? shown))
       .replaceAll(/aurex tx(?! --node)/g, `aurex tx --node 127.0.0.1:${port}`)
     if (shell.endsWith(' &')) return await startBeside(shell.slice(0, -2))
     const child = Bun.spawn(['bash', '-c', `set -o pipefail; ${shell}`], {

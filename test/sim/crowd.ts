@@ -1,17 +1,13 @@
-import { keyPairOfPem, privatePemOf, type KeyPair } from '../../core/chain/keys.ts'
 import type { Hash } from '../../core/chain/canonical.ts'
 import type { JsonObject } from '../../core/chain/json.ts'
 import { signTransaction, type Transaction } from '../../core/chain/transaction.ts'
+import type { Customers } from './customers.ts'
 import type { Dice } from './dice.ts'
 import type { SimHost } from './host.ts'
 import { LineSocket } from './linesocket.ts'
 import type { HonestNode } from './honest.ts'
+import { clientKeys } from './people.ts'
 import { simPort } from './simnode.ts'
-
-/** The same for every seed: what a key costs to read is paid once. */
-const keys: readonly KeyPair[] = Array.from({ length: 8 }, (_, n) =>
-  keyPairOfPem(privatePemOf(new Uint8Array(32).fill(n + 1)), 'a client of the simulator'),
-)
 
 export interface CrowdParts {
   readonly seed: number
@@ -19,6 +15,8 @@ export interface CrowdParts {
   readonly nodes: readonly HonestNode[]
   readonly chainId: Hash
   readonly dice: Dice
+  /** In a world with a market. */
+  readonly customers: Customers | undefined
 }
 
 /** A transaction that a node has said it keeps. */
@@ -32,6 +30,10 @@ export interface Acknowledged {
 export class Crowd {
   readonly acknowledged = new Set<Hash>()
   submitted = 0
+  /** Those that were sent against another one. */
+  rivals = 0
+  /** Answers that said no. */
+  declined = 0
   readonly #parts: CrowdParts
   readonly #lines = new Map<HonestNode, LineSocket>()
   readonly #recent: Transaction[] = []
@@ -45,19 +47,35 @@ export class Crowd {
   submit(): void {
     const { dice, nodes } = this.#parts
     const again = this.#recent.length > 0 && dice.chance(0.1)
-    const transaction = again ? dice.pick(this.#recent) : this.#make()
-    this.#send(dice.pick(nodes), transaction)
-    if (dice.chance(0.1)) this.#send(dice.pick(nodes), transaction)
+    const [transaction, rival] = again ? [dice.pick(this.#recent)] : this.#make()
+    const node = dice.pick(nodes)
+    this.#send(node, transaction!)
+    if (rival !== undefined) this.#sendRival(node, rival)
+    if (dice.chance(0.1)) this.#send(dice.pick(nodes), transaction!)
   }
 
-  #make(): Transaction {
-    const { seed, chainId } = this.#parts
+  /** At the same moment, to another node: neither of the two knows that they cannot both be recorded. */
+  #sendRival(to: HonestNode, rival: Transaction): void {
+    const { dice, nodes } = this.#parts
+    const others = nodes.filter((node) => node !== to)
+    this.#send(others.length === 0 ? to : dice.pick(others), rival)
+    this.rivals++
+  }
+
+  #make(): readonly Transaction[] {
+    const { customers } = this.#parts
     const nonce = this.submitted++
-    const data = { text: `transaction ${nonce} of seed ${seed}` }
-    const transaction = signTransaction(keys[nonce % keys.length]!, chainId, data, nonce)
-    this.#recent.push(transaction)
+    const made = customers?.make(nonce) ?? [this.#text(nonce)]
+    this.submitted += made.length - 1
+    this.#recent.push(...made)
     if (this.#recent.length > 50) this.#recent.shift()
-    return transaction
+    return made
+  }
+
+  #text(nonce: number): Transaction {
+    const { seed, chainId } = this.#parts
+    const data = { text: `transaction ${nonce} of seed ${seed}` }
+    return signTransaction(clientKeys[nonce % clientKeys.length]!, chainId, data, nonce)
   }
 
   #send(node: HonestNode, transaction: Transaction): void {
@@ -76,6 +94,7 @@ export class Crowd {
   }
 
   #heard(node: HonestNode, { type, tx_hash: hash }: JsonObject): void {
+    if (type === 'ERROR') this.declined++
     if (type !== 'MINING_STARTED' || typeof hash !== 'string') return
     this.acknowledged.add(hash)
     const promises = this.#promises.get(node) ?? []

@@ -1,5 +1,6 @@
 import type { Dice } from './dice.ts'
 import type { HonestNode } from './honest.ts'
+import type { LightPeer } from './light.ts'
 import type { Plan } from './plan.ts'
 import type { World } from './runtime.ts'
 
@@ -7,6 +8,8 @@ export interface EventsParts {
   readonly world: World
   readonly plan: Plan
   readonly nodes: readonly HonestNode[]
+  /** They are on one side of a partition too, and crash. */
+  readonly lights: readonly LightPeer[]
   readonly dice: Dice
   /** Milliseconds of the world: when everything is over and healed. */
   readonly endsAt: number
@@ -18,7 +21,7 @@ const beginsAt = 5_000
 
 /** Everything that befalls hosts and ways, at moments that the dice decide. */
 export function arrangeEvents(parts: EventsParts): void {
-  const { world, plan, nodes, dice, endsAt } = parts
+  const { world, plan, nodes, lights, dice, endsAt } = parts
   const moments = (count: number): number[] =>
     Array.from({ length: count }, () => beginsAt + dice.fraction() * Math.max(0, endsAt - beginsAt - 5_000))
   world.at(beginsAt, () => void (world.weather = plan.weather))
@@ -26,6 +29,7 @@ export function arrangeEvents(parts: EventsParts): void {
   for (const node of nodes) skew(node, parts)
   for (const at of moments(plan.partitions)) world.at(at, () => partition(parts))
   for (const at of moments(plan.crashes)) world.at(at, () => crash(parts))
+  if (plan.crashes > 0) for (const at of moments(lights.length)) world.at(at, () => crashLight(parts))
   for (const at of moments(plan.jumps)) world.at(at, () => jump(dice.pick(nodes), parts))
   for (const at of moments(plan.stalls)) world.at(at, () => stall(parts))
 }
@@ -56,9 +60,9 @@ function stall({ world, nodes, dice, say }: EventsParts): void {
 
 const partitionMilliseconds = [5_000, 40_000] as const
 
-function partition({ world, nodes, dice, endsAt, say }: EventsParts): void {
+function partition({ world, nodes, lights, dice, endsAt, say }: EventsParts): void {
   if (world.links.cuts > 0) return
-  const order = dice.shuffled(nodes.map(({ address }) => address))
+  const order = dice.shuffled([...nodes, ...lights].map(({ address }) => address))
   const at = dice.between(1, order.length - 1)
   const [left, right] = [order.slice(0, at), order.slice(at)]
   const kind = dice.pick(['one-way', 'two-way', 'bridge'] as const)
@@ -89,4 +93,11 @@ function crash({ world, nodes, dice, say }: EventsParts): void {
   else if (how === 'power') say(`${node.address} loses its power`)
   else say(`${node.address} is to lose its power in the middle of a ${how}`)
   void world
+}
+
+function crashLight({ lights, dice, say }: EventsParts): void {
+  const light = dice.pick(lights)
+  if (!light.isUp) return
+  say(`${light.address}, which has no chain, crashes`)
+  light.crash(dice.pick(['process', 'power']))
 }

@@ -3,7 +3,7 @@ import type { Chain } from '../../core/chain/chain.ts'
 import type { SealedHeader } from '../../core/chain/block.ts'
 import type { Hash } from '../../core/chain/canonical.ts'
 import type { Genesis } from '../../core/chain/genesis.ts'
-import { definePlugin, type Consensus, type CoreEvents, type Storage } from '../../core/index.ts'
+import { definePlugin, type Application, type Consensus, type CoreEvents, type Storage } from '../../core/index.ts'
 import type { Limits } from '../../core/limits.ts'
 import type { PluginEntry } from '../../core/load.ts'
 import type { HostPort } from '../../core/network/hostport.ts'
@@ -12,6 +12,7 @@ import type { LoadedPlugin } from '../../core/plugin.ts'
 import type { DiskFile } from './disk.ts'
 import type { SimHost } from './host.ts'
 import { JournalLedger } from './journal.ts'
+import { OutboxWatch } from './outboxwatch.ts'
 import type { World } from './runtime.ts'
 import { pluginEntry, simNodeOptions } from './simnode.ts'
 
@@ -22,6 +23,8 @@ export interface Witness {
   accepted(node: HonestNode, header: SealedHeader): void
   moved(node: HonestNode, move: CoreEvents['head:moved']): void
   banned(node: HonestNode, ban: CoreEvents['peer:banned']): void
+  /** It is about to drop pending transactions. */
+  dropping(node: HonestNode, hashes: readonly Hash[]): void
   logged(node: HonestNode, level: string, message: string, fields: Record<string, unknown> | undefined): void
   /** It could not be started, or found that it must not go on. */
   failed(node: HonestNode, error: unknown): void
@@ -33,6 +36,8 @@ export interface HonestParts {
   readonly peers: readonly HostPort[]
   readonly genesis: Genesis
   readonly engine: PluginEntry
+  /** Beside the engine: an application, if the world has one. */
+  readonly plugins: readonly PluginEntry[]
   readonly limits: Limits
   readonly witness: Witness
   /** Opens the ledger that a file of the disk holds; tests put a faulty one in. */
@@ -45,6 +50,7 @@ export const openJournal = (file: DiskFile): Storage => new JournalLedger(file)
 interface Inside {
   readonly chain: Chain
   readonly consensus: Consensus
+  readonly application: Application | undefined
   readonly storage: Storage
 }
 
@@ -61,12 +67,16 @@ export class HonestNode {
   workSeen = 0n
   readonly #works = new Map<Hash, bigint>()
   starts = 0
+  /** Pending transactions that it dropped and has not again, with the start after which it did. */
+  readonly dropped = new Map<Hash, number>()
+  readonly outbox: OutboxWatch
   readonly #parts: HonestParts
   #cutAtReorganisation: number | undefined
 
   constructor(parts: HonestParts) {
     this.#parts = parts
     this.address = parts.address
+    this.outbox = new OutboxWatch(parts.genesis.rules.chainId)
   }
 
   get isUp(): boolean {
@@ -101,7 +111,7 @@ export class HonestNode {
   }
 
   start(): void {
-    const { world, address, peers, genesis, engine, limits, witness } = this.#parts
+    const { world, address, peers, genesis, engine, plugins, limits, witness } = this.#parts
     const host = world.boot(address)
     this.starts++
     const options = simNodeOptions(world, address, {
@@ -112,7 +122,7 @@ export class HonestNode {
       // Every honest node has a public address of its own, as on the internet.
       network: { dialNetworks: [] },
       storage: pluginEntry(this.#ledger()),
-      plugins: [pluginEntry(this.#observer())],
+      plugins: [...plugins, pluginEntry(this.#observer())],
       log: (level, message, fields) => {
         if (host.alive) witness.logged(this, level, message, fields)
       },
@@ -161,8 +171,9 @@ export class HonestNode {
       needs: [],
       config: v.strictObject({}),
       setup: () => {
-        const { world, address, openLedger } = this.#parts
-        const { disk } = world.host(address).machine
+        const { world, address, openLedger, witness } = this.#parts
+        const host = world.host(address)
+        const { disk } = host.machine
         const ledger = openLedger(disk.open('/data/ledger'))
         const commit = ledger.commit.bind(ledger)
         ledger.commit = (change) => {
@@ -170,6 +181,11 @@ export class HonestNode {
             disk.cutPowerIn(this.#cutAtReorganisation)
           }
           commit(change)
+        }
+        const dropPending = ledger.dropPending.bind(ledger)
+        ledger.dropPending = (hashes) => {
+          if (host.alive) witness.dropping(this, hashes)
+          dropPending(hashes)
         }
         return ledger
       },
@@ -182,13 +198,14 @@ export class HonestNode {
       summary: 'tells the simulator what happens',
       provides: 'none',
       needs: ['chain', 'consensus', 'storage'],
+      wants: ['application'],
       config: v.strictObject({}),
       setup: (context) => {
         const { witness } = this.#parts
-        const { chain, consensus, storage } = context.use
+        const { chain, consensus, application, storage } = context.use
         this.nodeId = context.identity.nodeId
         // Core fills the slot itself: it is no other chain than its own.
-        this.inside = { chain: chain as Chain, consensus, storage }
+        this.inside = { chain: chain as Chain, consensus, application, storage }
         context.on('block:accepted', ({ header }) => {
           this.accepted.add(header.current_hash)
           witness.accepted(this, header)

@@ -6,6 +6,7 @@ import {
   AurexError,
   type Clock,
   type Files,
+  type HttpRequest,
   type Listener,
   type Runtime,
   type Socket,
@@ -91,6 +92,11 @@ export class SimHost implements Runtime {
 
   connect(name: string, port: number, handlers: SocketHandlers, millisecondsMax?: number): Promise<Socket> {
     return this.#world.connect(this, name, port, handlers, millisecondsMax)
+  }
+
+  /** No world outside: what speaks HTTP is not simulated. */
+  async http(url: string, _request: HttpRequest): Promise<{ readonly status: number }> {
+    throw new AurexError('http-failed', `${url}: the simulator has no HTTP`)
   }
 
   async resolve(name: string): Promise<readonly string[]> {

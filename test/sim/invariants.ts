@@ -6,6 +6,7 @@ import type { Limits } from '../../core/limits.ts'
 import type { Acknowledged } from './crowd.ts'
 import type { HonestNode } from './honest.ts'
 import { faultOf } from './oracle.ts'
+import type { Replay, Replayed } from './replay.ts'
 
 export type Invariant =
   | 'every stored block is valid'
@@ -13,6 +14,11 @@ export type Invariant =
   | 'honest heads stay equal after healing'
   | 'no acknowledged transaction is lost'
   | 'no transaction is recorded twice'
+  | 'equal heads have equal states'
+  | 'what is pending holds'
+  | 'what is dropped does not hold'
+  | 'the outbox tells what was recorded'
+  | 'light peers learn their chain and take part'
   | 'total work of a head never falls'
   | 'queues stay within their limits'
   | 'no honest peer is banned'
@@ -78,23 +84,93 @@ export function checkTraffic(traffic: ReadonlyMap<string, number>, seconds: numb
   }
 }
 
-/** Whoever promised to keep a transaction has it, recorded or pending. Throws `Broken`. */
+/**
+ * Whoever promised to keep a transaction has it, recorded or pending; or dropped it, which was right at that time, and
+ * can say why. What it dropped before a crash it need not know. Throws `Broken`.
+ */
 export function checkPromises(node: HonestNode, promises: Iterable<Acknowledged>): void {
   const { storage, chain } = node.inside!
   for (const { hash, at } of promises) {
-    if (storage.locate(hash) !== undefined || chain.mempool.get(hash) !== undefined) continue
-    const what = `${hash}, acknowledged at ${(at / 1_000).toFixed(3)} s, is neither recorded nor pending`
+    if (storage.locate(hash) !== undefined || chain.mempool.get(hash) !== undefined) {
+      node.dropped.delete(hash)
+      continue
+    }
+    const dropped = node.dropped.get(hash)
+    const status = chain.status(hash)
+    if (dropped !== undefined && (dropped < node.starts || 'refusal' in status)) continue
+    const why = dropped === undefined ? '' : ', and the node that dropped it cannot say why'
+    const what = `${hash}, acknowledged at ${(at / 1_000).toFixed(3)} s, is neither recorded nor pending${why}`
     throw new Broken('no acknowledged transaction is lost', node.address, what)
   }
 }
+
+/** What the outbox tells, and that it tells it all. `again`: from its beginning. Throws `Broken`. */
+export function checkOutbox(node: HonestNode, again: boolean): void {
+  const { storage } = node.inside!
+  const fault = again ? node.outbox.reread(storage) : node.outbox.read(storage)
+  if (fault !== undefined) throw new Broken('the outbox tells what was recorded', node.address, fault)
+}
+
+// ---- in a world with an application ----
+
+/** The state at the head, and what is pending on it. Throws `Broken`. */
+export function checkState(node: HonestNode, replay: Replay): void {
+  const head = node.inside!.storage.head().header
+  checkStateAt(node, replay, head.index)
+  checkPending(node, replay)
+}
+
+/** Of every height. Throws `Broken`. */
+export function checkHistory(node: HonestNode, replay: Replay): void {
+  for (let height = 0; height <= node.height; height++) checkStateAt(node, replay, height)
+}
+
+/** The same head, the same state: each node is compared with what the blocks below its head lead to. */
+function checkStateAt(node: HonestNode, replay: Replay, height: number): void {
+  const { storage } = node.inside!
+  const { state } = replayed(node, replay, storage.headerAt(height)!.header.current_hash)
+  for (const key of replay.keys) {
+    const [expected, got] = [state.get(key), storage.stateAt(key, height)]
+    if (got === expected) continue
+    const what = `${key} at height ${height}: expected ${expected}, got ${got}`
+    throw new Broken('equal heads have equal states', node.address, what)
+  }
+}
+
+function replayed(node: HonestNode, replay: Replay, hash: Hash): Replayed {
+  const after = replay.upTo(node.inside!.storage, hash)
+  if (typeof after !== 'string') return after
+  throw new Broken('every stored block is valid', node.address, after)
+}
+
+/** All of it can be recorded, in its order. Throws `Broken`. */
+export function checkPending(node: HonestNode, replay: Replay): void {
+  const [refused] = replay.refusedOf(pendingOf(node), replayed(node, replay, node.head!))
+  if (refused === undefined) return
+  throw new Broken('what is pending holds', node.address, `${JSON.stringify(refused.transaction)}: ${refused.why}`)
+}
+
+/** What a node is about to drop could not be recorded after all else that is pending. Throws `Broken`. */
+export function checkDrop(node: HonestNode, replay: Replay | undefined, hashes: readonly Hash[]): void {
+  const { storage } = node.inside!
+  const leaving = [...storage.pending()].filter(({ hash }) => hashes.includes(hash))
+  for (const { hash, transaction } of leaving) {
+    const after = replay && replayed(node, replay, node.head!)
+    const refused = after && replay.refusedOf([...pendingOf(node), transaction], after)
+    if (refused?.some((one) => one.transaction === transaction) === true) continue
+    throw new Broken('what is dropped does not hold', node.address, `${hash} ${JSON.stringify(transaction)}`)
+  }
+}
+
+const pendingOf = (node: HonestNode) => [...node.inside!.chain.mempool.entries()].map(({ read }) => read.transaction)
 
 // ---- at the end ----
 
 /** What is in a node's ledger. `seen`: blocks that were found valid already, by their text. Throws `Broken`. */
 export function checkLedger(node: HonestNode, genesis: Genesis, seen: Set<string>): void {
-  const { storage, consensus } = node.inside!
+  const { storage, consensus, application } = node.inside!
   // Signatures are the oracle's.
-  const audit = auditLedger({ storage, genesis, consensus, signatures: false })
+  const audit = auditLedger({ storage, genesis, consensus, application, signatures: false })
   let step = audit.next()
   while (step.done !== true) step = audit.next()
   if (step.value !== undefined) {

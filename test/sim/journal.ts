@@ -1,15 +1,27 @@
 import { crc32 } from 'node:zlib'
 import { readGenesis } from '../../core/chain/genesis.ts'
 import type { JsonObject } from '../../core/chain/json.ts'
-import type { Block, Change, Genesis, MiningRange, NodeId, NodeRecord, PendingTransaction } from '../../core/index.ts'
+import type {
+  Block,
+  Change,
+  Genesis,
+  MiningRange,
+  NodeId,
+  NodeRecord,
+  PendingTransaction,
+  RecordChange,
+  Report,
+  StateEntry,
+} from '../../core/index.ts'
 import { MemoryLedger } from '../../plugins/memory/index.ts'
 import type { DiskFile } from './disk.ts'
 
 /** What a record says: the method that was called, and with what. */
 type Entry =
-  | readonly ['begin', string, Block, number]
+  | readonly ['begin', string, Block, number, (readonly StateEntry[] | undefined)?]
   | readonly ['commit', Change]
-  | readonly ['keepSide', Block, bigint]
+  | readonly ['keepSide', Block, bigint, (readonly StateEntry[] | undefined)?]
+  | readonly ['report', readonly Report[], string, readonly RecordChange[]]
   | readonly ['pruneSide', number, number, number]
   | readonly ['keepPending', readonly PendingTransaction[]]
   | readonly ['dropPending', readonly string[]]
@@ -36,10 +48,10 @@ export class JournalLedger extends MemoryLedger {
     this.#replaying = false
   }
 
-  override begin(genesis: Genesis, block: Block, now: number): void {
+  override begin(genesis: Genesis, block: Block, now: number, opening?: readonly StateEntry[]): void {
     const isNew = this.genesis() === undefined
-    super.begin(genesis, block, now)
-    if (isNew) this.#record(['begin', genesis.text, block, now])
+    super.begin(genesis, block, now, opening)
+    if (isNew) this.#record(['begin', genesis.text, block, now, opening])
   }
 
   override commit(change: Change): void {
@@ -52,9 +64,15 @@ export class JournalLedger extends MemoryLedger {
     this.#record(['commit', change])
   }
 
-  override keepSide(block: Block, totalWork: bigint): void {
-    super.keepSide(block, totalWork)
-    this.#record(['keepSide', block, totalWork])
+  override keepSide(block: Block, totalWork: bigint, state?: readonly StateEntry[]): void {
+    super.keepSide(block, totalWork, state)
+    this.#record(['keepSide', block, totalWork, state])
+  }
+
+  /** Records are written by this method too. */
+  override report(reports: readonly Report[], owner: string, changes: readonly RecordChange[]): void {
+    super.report(reports, owner, changes)
+    if (reports.length + changes.length > 0) this.#record(['report', reports, owner, changes])
   }
 
   override pruneSide(belowIndex: number, blocksMax: number, bytesMax: number): void {
@@ -112,11 +130,18 @@ export class JournalLedger extends MemoryLedger {
   #apply(entry: Entry): void {
     switch (entry[0]) {
       case 'begin':
-        return super.begin(readGenesis(JSON.parse(entry[1]) as JsonObject, 'the journal'), entry[2], entry[3])
+        return super.begin(
+          readGenesis(JSON.parse(entry[1]) as JsonObject, 'the journal'),
+          entry[2],
+          entry[3],
+          entry[4] ?? undefined,
+        )
       case 'commit':
         return super.commit(withWork(entry[1]))
       case 'keepSide':
-        return super.keepSide(entry[1], workOf(entry[2]))
+        return super.keepSide(entry[1], workOf(entry[2]), entry[3] ?? undefined)
+      case 'report':
+        return super.report(entry[1], entry[2], entry[3].map(readChange))
       case 'pruneSide':
         return super.pruneSide(entry[1], entry[2], entry[3])
       case 'keepPending':
@@ -138,6 +163,9 @@ const checksum = (text: string): string => crc32(text).toString(16).padStart(che
 
 /** `12n` as it stands in the file. */
 const workOf = (written: unknown): bigint => BigInt(String(written).replace(/n$/, ''))
+
+/** JSON has no undefined: what was removed stands as null in the file. */
+const readChange = ([key, value]: RecordChange): RecordChange => [key, value ?? undefined]
 
 const withWork = (change: Change): Change => ({
   ...change,

@@ -2,10 +2,11 @@ import { readFlags, usageError } from '../../core/commands/flags.ts'
 import { suggestion } from '../../core/errors.ts'
 import { defaultNodeLimits } from '../../core/limits.ts'
 import { resolvePlugin } from '../../core/resolve.ts'
+import { applicationNames, type ApplicationName } from './applications.ts'
 import { engineOf, instantEngine, powOf, type Engine } from './engines.ts'
 import { calm } from './faults.ts'
 import { hostileKinds, type HostileKind } from './hostile/kinds.ts'
-import { mixedPlan, type Plan } from './plan.ts'
+import { applicationOf, mixedPlan, type Plan } from './plan.ts'
 
 export interface Options {
   readonly plan: Plan
@@ -40,6 +41,8 @@ const spec = {
     jumps: { type: 'integer', min: 0 },
     stalls: { type: 'integer', min: 0 },
     'slow-disk': { type: 'integer', min: 0 },
+    application: { type: 'string' },
+    light: { type: 'integer', min: 0, max: 100 },
     hostile: { type: 'string' },
     verbose: { type: 'boolean' },
   },
@@ -61,6 +64,8 @@ The world
   --minutes N       simulated, until everything is healed (10)
   --engine NAME     pow, instant, or a plugin's file (pow)
   --NAME.KEY VALUE  a setting of that plugin, or of its chain
+  --application S   market, none, or mixed: the seed decides (mixed)
+  --light N         nodes without a chain, that only take part (1)
   --difficulty N    pow: leading zero hex digits of a block's hash (2)
   --block-time S    pow: seconds all nodes together need for a block (10)
   --retarget        pow: the rules keep the block time
@@ -112,6 +117,8 @@ export async function readOptions(argv: readonly string[], cwd: string): Promise
     stalls: values.stalls,
     syncMillisecondsMax: values['slow-disk'],
     hostile: hostileOf(values.hostile),
+    application: applicationNamed(values.application, seed),
+    light: values.light,
     rate: numberOf('rate', values.rate),
     difficulty: values.difficulty,
     blockSeconds: numberOf('block-time', values['block-time']),
@@ -146,6 +153,8 @@ function usualPlan(seed: number, nodes: number, minutes: number): Plan {
     stalls: often(0.2),
     syncMillisecondsMax: 5,
     hostile: hostileKinds,
+    application: applicationOf(seed),
+    light: 1,
     rate: 0.2,
     difficulty: 2,
     blockSeconds: 10,
@@ -166,6 +175,7 @@ const calmed = (plan: Plan): Plan => ({
   stalls: 0,
   syncMillisecondsMax: 0,
   hostile: [],
+  light: 0,
 })
 
 async function engineNamed(
@@ -227,6 +237,14 @@ function hostileOf(text: string | undefined): readonly HostileKind[] | undefined
     const advice = suggestion(name, hostileKinds) || `; expected all, none, or some of ${hostileKinds.join(', ')}`
     throw usageError('bad-value', `--hostile: there is no kind ${JSON.stringify(name)}${advice}`)
   })
+}
+
+function applicationNamed(text: string | undefined, seed: number): ApplicationName | undefined {
+  if (text === undefined) return undefined
+  if (text === 'mixed') return applicationOf(seed)
+  const name = applicationNames.find((one) => one === text)
+  if (name !== undefined) return name
+  throw wrong('application', `${applicationNames.join(', ')} or mixed`, text)
 }
 
 const wrong = (flag: string, expected: string, got: string) =>

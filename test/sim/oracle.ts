@@ -13,7 +13,7 @@ export function faultOf(block: Block, proofOfWork: boolean): string | undefined 
   if (proofOfWork && BigInt(`0x${current_hash}`) >= 2n ** 256n / BigInt(block.work))
     return 'its hash shows no such work'
   if (!isSigned(`aurex/block/1\n${current_hash}`, block.public_key_pem, signature)) return 'its signature does not hold'
-  const ids = transactions.map((transaction) => hashed(transactionText(transaction, block.chain_id)))
+  const ids = transactions.map((transaction) => transactionIdOf(transaction, block.chain_id))
   if (rootOf(ids.map((id) => Buffer.from(id, 'hex'))) !== block.tx_root) return 'tx_root is not of its transactions'
   if (new Set(ids).size < ids.length) return 'a transaction stands in it twice'
   const forged = transactions.findIndex(
@@ -21,6 +21,10 @@ export function faultOf(block: Block, proofOfWork: boolean): string | undefined 
   )
   return forged < 0 ? undefined : `the signature of transaction ${forged} does not hold`
 }
+
+/** The id of a transaction on a chain. */
+export const transactionIdOf = (transaction: Transaction, chainId: string): string =>
+  hashed(transactionText(transaction, chainId))
 
 type Transaction = Block['transactions'][number]
 

@@ -1,4 +1,5 @@
 import { defaultNodeLimits, type Limits } from '../../core/limits.ts'
+import type { ApplicationName } from './applications.ts'
 import { Dice } from './dice.ts'
 import type { Weather } from './faults.ts'
 import { hostileKinds, type HostileKind } from './hostile/kinds.ts'
@@ -23,6 +24,10 @@ export interface Plan {
   /** A sync of the disk takes so long at the most, milliseconds. */
   readonly syncMillisecondsMax: number
   readonly hostile: readonly HostileKind[]
+  /** What transactions mean; `none`: any data is taken as it is. */
+  readonly application: ApplicationName
+  /** Nodes without a chain, beside the others: they only take part. */
+  readonly light: number
   /** New transactions a second, all clients together. */
   readonly rate: number
   readonly difficulty: number
@@ -72,6 +77,8 @@ export function mixedPlan(seed: number): Plan {
     stalls: maybe(0.3, () => dice.between(1, 3)),
     syncMillisecondsMax: maybe(0.2, () => dice.between(1, 50)),
     hostile,
+    application: applicationOf(seed),
+    light: lightOf(seed),
     rate: dice.between(2, 10) / 10,
     difficulty: 1,
     blockSeconds: dice.between(3, 8),
@@ -80,4 +87,14 @@ export function mixedPlan(seed: number): Plan {
     halfLifeSeconds: dice.between(2, 12),
     limits: smallLimits,
   }
+}
+
+// Dice of their own: what else a seed decides does not depend on these.
+
+export const applicationOf = (seed: number): ApplicationName =>
+  new Dice(`${seed}/application`).chance(0.5) ? 'market' : 'none'
+
+function lightOf(seed: number): number {
+  const dice = new Dice(`${seed}/light peers`)
+  return dice.chance(0.3) ? dice.between(1, 2) : 0
 }

@@ -1,6 +1,6 @@
 // Are the invariants worth anything? Bugs planted one at a time, from the outside: each must be caught within 200 seeds.
 //   bun test ./test/sim/planted.slow.ts
-import { afterEach, expect, mock, test } from 'bun:test'
+import { expect, mock, test } from 'bun:test'
 import * as blocks from '../../core/chain/block.ts'
 import { Branches } from '../../core/chain/branch.ts'
 import { Chain } from '../../core/chain/chain.ts'
@@ -14,49 +14,12 @@ import { TransactionRelay } from '../../core/network/relay/transactions.ts'
 import type { DiskFile } from './disk.ts'
 import { powOf, type Engine } from './engines.ts'
 import { SimHost } from './host.ts'
-import type { Invariant } from './invariants.ts'
 import { JournalLedger } from './journal.ts'
 import { mixedPlan, type Plan } from './plan.ts'
 import { World } from './runtime.ts'
-import { Simulation, type Outcome, type SimulationParts } from './simulation.ts'
-
-const seedsMax = 200
-const minutesMax = 10
-
-type Parts = Partial<Omit<SimulationParts, 'plan' | 'engine'>> & { readonly engine?: (plan: Plan) => Engine }
-
-const undo: (() => void)[] = []
-afterEach(() => {
-  for (const one of undo.splice(0)) one()
-})
-
-/** Puts another function in the place of a method, until the test is over. */
-function replace<T extends object, K extends keyof T>(where: T, name: K, by: (original: T[K]) => T[K]): void {
-  const original = where[name]
-  where[name] = by(original)
-  undo.push(() => void (where[name] = original))
-}
-
-function planted(bug: string, expected: readonly Invariant[], plant: () => Parts): void {
-  test(
-    bug,
-    async () => {
-      const { engine = powOf, ...parts } = plant()
-      for (let seed = 1; seed <= seedsMax; seed++) {
-        const plan = mixedPlan(seed)
-        const { broken, seconds } = await new Simulation({ plan, engine: engine(plan), ...parts }).run()
-        if (broken === undefined) continue
-        const where = broken.node === undefined ? '' : ` at ${broken.node}`
-        const what = `caught by seed ${seed} after ${seconds.toFixed(1)} s${where}: ${broken.invariant}`
-        process.stdout.write(`${bug}: ${what}: ${broken.message.slice(0, 160)}\n`)
-        expect(expected).toContain(broken.invariant)
-        return
-      }
-      throw new Error(`${bug}: not caught by ${seedsMax} seeds`)
-    },
-    minutesMax * 60_000,
-  )
-}
+import { plantStateBugs } from './plantedstate.ts'
+import { planted, replace, undo } from './planting.ts'
+import { Simulation, type Outcome } from './simulation.ts'
 
 /** The simulator's engine with some of its methods replaced. */
 const withEngine =
@@ -252,6 +215,10 @@ planted('who sends a block too early is banned', ['no honest peer is banned'], (
   replace(Orphans.prototype, 'keep', () => () => refuse('orphan', 'the parent is not known here'))
   return {}
 })
+
+// ---- what is built on the chain ----
+
+plantStateBugs()
 
 // ---- the simulator itself ----
 

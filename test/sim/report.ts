@@ -6,7 +6,7 @@ const heightBar = 30
 
 /** What happened, for a person. The last line is the trace. */
 export function reportText(outcome: Outcome, replay: string): string {
-  const { plan, figures, faults, hostile, trace, seconds } = outcome
+  const { plan, figures, faults, hostile, scenes, trace, seconds } = outcome
   return [
     worldText(plan, figures),
     '',
@@ -23,6 +23,7 @@ export function reportText(outcome: Outcome, replay: string): string {
     row('propagation', propagationText(figures)),
     row('faults', countsText(faults)),
     row('hostile', countsText(hostile)),
+    row('scenes', countsText(scenes)),
     '',
     verdictText(outcome, replay),
     `trace ${trace}`,
@@ -30,8 +31,9 @@ export function reportText(outcome: Outcome, replay: string): string {
   ].join('\n')
 }
 
-function worldText({ seed, nodes, minutes }: Plan, { engine }: Figures): string {
-  return `seed ${seed}: ${nodes} nodes, ${Number(minutes.toFixed(1))} minutes, engine ${engine}`
+function worldText({ seed, nodes, minutes, application, light }: Plan, { engine }: Figures): string {
+  const lights = light === 0 ? '' : `, ${light} without a chain`
+  return `seed ${seed}: ${nodes} nodes, ${Number(minutes.toFixed(1))} minutes, engine ${engine}${application === 'none' ? '' : `, application ${application}`}${lights}`
 }
 
 /** One line a moment: how many nodes run, how many different heads they have, how high the highest is. */

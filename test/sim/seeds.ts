@@ -10,6 +10,7 @@ import { powOf } from './engines.ts'
 import { faultKinds } from './faults.ts'
 import { hostileKinds } from './hostile/kinds.ts'
 import { mixedPlan } from './plan.ts'
+import { scenes } from './scenes.ts'
 import { Simulation } from './simulation.ts'
 
 const processes = 2
@@ -43,14 +44,14 @@ async function main(argv: readonly string[]): Promise<number> {
 async function runOne(seed: number): Promise<void> {
   const plan = mixedPlan(seed)
   const began = performance.now()
-  const { broken, faults, hostile } = await new Simulation({ plan, engine: powOf(plan) }).run()
+  const { broken, faults, hostile, scenes: played } = await new Simulation({ plan, engine: powOf(plan) }).run()
   const milliseconds = Math.round(performance.now() - began)
   const where = broken?.node === undefined ? '' : ` at ${broken.node}`
   const line: Line = {
     seed,
     milliseconds,
     ...(broken === undefined ? {} : { broken: `${broken.invariant}${where}: ${broken.message}` }),
-    counts: { ...faults, ...hostile },
+    counts: { ...faults, ...hostile, ...played },
   }
   process.stdout.write(`${JSON.stringify(line)}\n`)
 }
@@ -79,7 +80,7 @@ async function runAll(seeds: string, count: number): Promise<number> {
     print(`${missing} seeds were not run: a process ended with ${ended.join(' and ')}\n`)
     failed += Math.max(1, missing)
   }
-  const kinds: readonly string[] = [...faultKinds, ...hostileKinds]
+  const kinds: readonly string[] = [...faultKinds, ...hostileKinds, ...scenes]
   print(`${kinds.map((kind) => `${kind} ${totals.get(kind) ?? 0}`).join(', ')}\n`)
   for (const kind of kinds.filter((one) => (totals.get(one) ?? 0) === 0)) {
     failed++

@@ -34,6 +34,17 @@ test('a small world with everything holds, and tells the same story again, in th
   expect([exitCode, last]).toEqual([0, `trace ${first.trace}`])
 }, 60_000)
 
+test('a market with peers that keep no chain holds, and tells the same story again', async () => {
+  const plan = { ...mixedPlan(3), minutes: 1, application: 'market' as const, light: 2 }
+  const run = () => new Simulation({ plan, engine: powOf(plan) }).run()
+  const [first, again] = [await run(), await run()]
+  expect(first.broken).toBeUndefined()
+  expect(again).toEqual(first)
+  const { rivals, declined, dropped } = first.scenes
+  expect(first.scenes).toMatchObject({ market: 1, 'light-peer': 2 })
+  expect(Math.min(rivals, declined, dropped, first.figures.recorded)).toBeGreaterThan(2)
+}, 60_000)
+
 test('an engine in a file of its own runs unchanged, with its settings', () => {
   const folder = temporaryFolder()
   const file = join(folder, 'my-engine.ts')
@@ -56,6 +67,7 @@ test('mistakes are told with what was meant', () => {
     err: 'sim: unknown-flag: bun run sim: unknown flag --los; did you mean --loss?\n',
   })
   expect(sim('--hostile', 'lyin').err).toContain('did you mean lying?')
+  expect(sim('--application', 'markt').exitCode).toBe(64)
   expect(sim('--loss', '120%').exitCode).toBe(64)
   expect(sim('--engine', './nothing.ts').exitCode).toBe(64)
 })

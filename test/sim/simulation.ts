@@ -1,7 +1,12 @@
 import type { SealedHeader } from '../../core/chain/block.ts'
+import type { Hash } from '../../core/chain/canonical.ts'
 import { messageOf, type CoreEvents, type Storage } from '../../core/index.ts'
+import type { Genesis } from '../../core/chain/genesis.ts'
 import type { Limits } from '../../core/limits.ts'
+import { marketOn, type WorldApplication } from './applications.ts'
+import { Checks } from './checks.ts'
 import { Crowd } from './crowd.ts'
+import { customersOf } from './customers.ts'
 import { Dice } from './dice.ts'
 import type { DiskFile } from './disk.ts'
 import type { Engine } from './engines.ts'
@@ -10,10 +15,13 @@ import { calm, faultKinds, Tally, type FaultKind } from './faults.ts'
 import { HonestNode, openJournal, type Witness } from './honest.ts'
 import { hostileKinds, type HostileKind } from './hostile/kinds.ts'
 import { enterTroupe } from './hostile/troupe.ts'
-import { Broken, type Invariant, checkLedger, checkNode, checkPromises, checkTraffic } from './invariants.ts'
+import { Broken, checkTraffic, type Invariant } from './invariants.ts'
+import { Lights } from './lights.ts'
 import { Observations, type Figures } from './observations.ts'
 import type { Plan } from './plan.ts'
+import { Replay } from './replay.ts'
 import { World } from './runtime.ts'
+import { scenes, type Scene } from './scenes.ts'
 import { simPort } from './simnode.ts'
 
 export interface SimulationParts {
@@ -36,10 +44,13 @@ export interface Outcome {
   readonly figures: Figures
   readonly faults: Readonly<Record<FaultKind, number>>
   readonly hostile: Readonly<Record<HostileKind, number>>
+  /** What came to pass in this world beside faults. */
+  readonly scenes: Readonly<Record<Scene, number>>
   readonly trace: string
 }
 
 const healMillisecondsMax = 60_000
+const lightMillisecondsMax = 90_000
 /** Watched afterwards for so long, in which new blocks may set them apart for so long at the most. */
 const steadyMilliseconds = 30_000
 const apartMillisecondsMax = 15_000
@@ -56,11 +67,16 @@ const trafficSeconds = 10
 export class Simulation implements Witness {
   readonly #parts: SimulationParts
   readonly #world: World
+  readonly #genesis: Genesis
+  readonly #application: WorldApplication | undefined
+  readonly #checks: Checks
   readonly #nodes: readonly HonestNode[]
+  readonly #lights: Lights
   readonly #addresses: ReadonlySet<string>
   readonly #crowd: Crowd
   readonly #dice: Dice
   readonly #hostile = new Tally<HostileKind>()
+  readonly #scenes = new Tally<Scene>()
   readonly #observations: Observations
   readonly #endsAt: number
   #broken: Broken | undefined
@@ -73,15 +89,35 @@ export class Simulation implements Witness {
     this.#dice = new Dice(`${plan.seed}/events`)
     this.#endsAt = Math.round(plan.minutes * 60_000)
     this.#world = parts.makeWorld?.(plan) ?? new World({ seed: plan.seed, latencyMilliseconds: plan.latency })
+    this.#application = plan.application === 'market' ? marketOn(engine.genesis, plan.seed) : undefined
+    this.#genesis = this.#application?.genesis ?? engine.genesis
     this.#nodes = Array.from({ length: plan.nodes }, (_, n) => this.#makeNode(n))
-    this.#addresses = new Set(this.#nodes.map(({ address }) => address))
+    this.#lights = new Lights({
+      world: this.#world,
+      plan,
+      nodes: this.#nodes,
+      chainId: this.#genesis.rules.chainId,
+      limits: parts.nodeLimits ?? plan.limits,
+      openLedger: parts.openLedger ?? openJournal,
+      logged: this.#logged.bind(this),
+      failed: this.#failed.bind(this),
+      broken: this.#break.bind(this),
+    })
+    this.#addresses = new Set([...this.#nodes, ...this.#lights.all].map(({ address }) => address))
     this.#observations = new Observations(this.#nodes, this.#endsAt)
     this.#crowd = new Crowd({
       seed: plan.seed,
       host: this.#world.host('93.0.0.1'),
       nodes: this.#nodes,
-      chainId: engine.genesis.rules.chainId,
+      chainId: this.#genesis.rules.chainId,
       dice: new Dice(`${plan.seed}/clients`),
+      customers: this.#application && customersOf(this.#nodes, this.#genesis.rules, plan.seed),
+    })
+    this.#checks = new Checks({
+      genesis: this.#genesis,
+      limits: plan.limits,
+      replay: this.#application && new Replay(this.#application.oracle, this.#genesis.rules),
+      promisesOf: (node) => this.#crowd.promisesOf(node),
     })
     this.#world.crashed = (address) => this.#crashed(address)
   }
@@ -115,25 +151,28 @@ export class Simulation implements Witness {
       figures: this.#observations.figures(world, this.#crowd, this.#recorded, engine),
       faults: world.tally.all(faultKinds),
       hostile: this.#hostile.all(hostileKinds),
+      scenes: this.#scenes.all(scenes),
       trace: world.trace(),
     }
   }
 
   async #live(): Promise<void> {
-    const { plan, engine } = this.#parts
+    const { plan } = this.#parts
     const world = this.#world
     for (const [n, node] of this.#nodes.entries()) world.at(this.#startOf(n), () => node.start())
     arrangeEvents({
       world,
       plan,
       nodes: this.#nodes,
+      lights: this.#lights.all,
       dice: this.#dice,
       endsAt: this.#endsAt,
       say: (what) => this.#say(what),
     })
+    this.#lights.start()
     enterTroupe({
       world,
-      chainId: engine.genesis.rules.chainId,
+      chainId: this.#genesis.rules.chainId,
       nodes: this.#nodes,
       tally: this.#hostile,
       kinds: plan.hostile,
@@ -142,11 +181,8 @@ export class Simulation implements Witness {
     world.at(1_000, () => this.#sample())
     await this.#advance(this.#endsAt - world.elapsed)
     await this.#heal()
-    const seen = new Set<string>()
-    for (const node of this.#nodes) {
-      checkLedger(node, engine.genesis, seen)
-      checkPromises(node, this.#crowd.promisesOf(node))
-    }
+    for (const node of this.#nodes) this.#checks.whole(node)
+    this.#countScenes()
     const { storage } = this.#nodes[0]!.inside!
     this.#recorded = [...this.#crowd.acknowledged].filter((hash) => storage.locate(hash) !== undefined).length
   }
@@ -161,13 +197,20 @@ export class Simulation implements Witness {
       node.spare()
       if (!node.isUp) node.start()
     }
+    this.#lights.spare()
     this.#say('everything is healed')
+    const healedAt = world.elapsed
     await this.#untilEqual(healMillisecondsMax, 'honest heads are equal within 60 s of healing')
     this.#say(`honest heads are equal, at height ${this.#nodes[0]!.height}`)
     for (const end = world.elapsed + steadyMilliseconds; world.elapsed < end;) {
       await this.#advance(100)
       await this.#untilEqual(apartMillisecondsMax, 'honest heads stay equal after healing')
     }
+    await this.#untilLightsTakePart(healedAt + lightMillisecondsMax)
+  }
+
+  async #untilLightsTakePart(end: number): Promise<void> {
+    while (!this.#lights.takePart(this.#world.elapsed >= end)) await this.#advance(100)
   }
 
   async #untilEqual(milliseconds: number, invariant: Invariant): Promise<void> {
@@ -201,12 +244,23 @@ export class Simulation implements Witness {
       world: this.#world,
       address: addressOf(n),
       peers: peers.map((i) => ({ host: addressOf(i), port: simPort })),
-      genesis: engine.genesis,
+      genesis: this.#genesis,
       engine: engine.entry(n),
+      plugins: this.#application === undefined ? [] : [this.#application.entry],
       limits: this.#parts.nodeLimits ?? plan.limits,
       witness: this,
       openLedger,
     })
+  }
+
+  #countScenes(): void {
+    if (this.#application !== undefined) {
+      this.#scenes.add('market')
+      this.#scenes.add('rivals', this.#crowd.rivals)
+      this.#scenes.add('declined', this.#crowd.declined)
+    }
+    this.#scenes.add('light-peer', this.#lights.all.length)
+    this.#scenes.add('light-crash', this.#lights.crashes)
   }
 
   /** The last ones may come late. */
@@ -228,7 +282,8 @@ export class Simulation implements Witness {
   /** Looks at everybody twice a second. */
   #sample(): void {
     this.#guard(() => {
-      for (const node of this.#nodes) checkNode(node, this.#parts.plan.limits)
+      this.#checks.look(this.#nodes)
+      this.#lights.check()
       this.#checkTraffic()
       this.#observations.sample(this.#world.elapsed)
     })
@@ -244,6 +299,7 @@ export class Simulation implements Witness {
   }
 
   #crashed(address: string): void {
+    if (this.#lights.crashed(address)) return
     const node = this.#nodes.find((one) => one.address === address)
     if (node === undefined) return
     // What it had in memory when the power went counts for nothing: nobody had been told of it.
@@ -275,11 +331,7 @@ export class Simulation implements Witness {
   // ---- Witness ----
 
   started(node: HonestNode): void {
-    // Before anybody tells it anything again.
-    this.#guard(() => {
-      checkNode(node, this.#parts.plan.limits)
-      checkPromises(node, this.#crowd.promisesOf(node))
-    })
+    this.#guard(() => this.#checks.started(node))
   }
 
   accepted(node: HonestNode, header: SealedHeader): void {
@@ -288,27 +340,42 @@ export class Simulation implements Witness {
 
   moved(node: HonestNode, move: CoreEvents['head:moved']): void {
     this.#observations.moved(move)
-    this.#guard(() => checkNode(node, this.#parts.plan.limits))
+    this.#guard(() => this.#checks.moved(node))
     if (move.undone.length > 0) this.#say(`${node.address} undoes ${move.undone.length} blocks`)
   }
 
   banned(node: HonestNode, { target, reason }: CoreEvents['peer:banned']): void {
-    const victim = this.#nodes.find(({ address, nodeId }) => address === target || nodeId === target)
+    const victim = [...this.#nodes, ...this.#lights.all].find(
+      ({ address, nodeId }) => address === target || nodeId === target,
+    )
     this.#say(`${node.address} bans ${target}: ${reason}`)
     if (victim === undefined) return
     this.#break(new Broken('no honest peer is banned', node.address, `${victim.address} is banned: ${reason}`))
   }
 
+  dropping(node: HonestNode, hashes: readonly Hash[]): void {
+    this.#guard(() => this.#checks.dropping(node, hashes))
+    this.#scenes.add('dropped', hashes.length)
+  }
+
   logged(node: HonestNode, level: string, message: string, fields: Record<string, unknown> | undefined): void {
-    if (level === 'debug' || level === 'info') return
-    this.#say(`${node.address} logs ${level}: ${message} ${JSON.stringify(fields ?? {})}`)
-    if (level !== 'error' || [message, fields?.['code']].some((one) => expectedErrors.includes(one))) return
-    const detail = `${message} ${JSON.stringify(fields ?? {})}`
-    this.#break(new Broken('no node fails or logs an error', node.address, detail))
+    this.#logged(node.address, level, message, fields)
   }
 
   failed(node: HonestNode, error: unknown): void {
-    this.#break(new Broken('no node fails or logs an error', node.address, `it gives up: ${textOf(error)}`))
+    this.#failed(node.address, error)
+  }
+
+  #failed(address: string, error: unknown): void {
+    this.#break(new Broken('no node fails or logs an error', address, `it gives up: ${textOf(error)}`))
+  }
+
+  #logged(address: string, level: string, message: string, fields: Record<string, unknown> | undefined): void {
+    if (level === 'debug' || level === 'info') return
+    this.#say(`${address} logs ${level}: ${message} ${JSON.stringify(fields ?? {})}`)
+    if (level !== 'error' || [message, fields?.['code']].some((one) => expectedErrors.includes(one))) return
+    const detail = `${message} ${JSON.stringify(fields ?? {})}`
+    this.#break(new Broken('no node fails or logs an error', address, detail))
   }
 }
 

@@ -1,7 +1,7 @@
 // A chain on a real ledger file, without transports and without a miner: blocks are made here, nonce by nonce.
 import { join } from 'node:path'
 import { headerHash, transactionsRoot, type Block, type Header } from '../../core/chain/block.ts'
-import { zeroHash, type Hash } from '../../core/chain/canonical.ts'
+import type { Hash } from '../../core/chain/canonical.ts'
 import { Chain } from '../../core/chain/chain.ts'
 import { developmentGenesis, type Genesis } from '../../core/chain/genesis.ts'
 import { purposes, type KeyPair } from '../../core/chain/keys.ts'
@@ -10,7 +10,7 @@ import { signTransaction, transactionHash, type Transaction } from '../../core/c
 import { bunRuntime } from '../../core/bun.ts'
 import type { CoreEvents } from '../../core/events.ts'
 import { defaultNodeLimits, type Limits } from '../../core/limits.ts'
-import type { Consensus, Storage } from '../../core/plugin.ts'
+import type { Application, Consensus, Storage } from '../../core/plugin.ts'
 import { powEngine } from '../../plugins/pow/engine.ts'
 import { meetsTarget } from '../../plugins/pow/rules.ts'
 import type { MemoryLedger } from '../../plugins/memory/ledger.ts'
@@ -48,13 +48,19 @@ export interface WorldOptions {
   readonly ledger?: 'sqlite' | MemoryLedger
   /** Milliseconds that this node's clock is off. */
   readonly clockOffset?: number
+  /** The chain is then the development chain of this application too, without parameters. */
+  readonly application?: Application
+  /** Another genesis than that, which must name pow and difficulty 1. */
+  readonly genesis?: Genesis
 }
 
 const difficulty = 1
 
 export async function chainWorld(options: WorldOptions = {}): Promise<ChainWorld> {
   const folder = options.folder ?? temporaryFolder()
-  const genesis = developmentGenesis('pow', { difficulty })
+  const { application } = options
+  const named = application && { name: application.id, parameters: {} }
+  const genesis = options.genesis ?? developmentGenesis('pow', { difficulty }, named)
   const { ledger = 'sqlite' } = options
   const file = ledger === 'sqlite' ? openLedger(join(folder, 'ledger.sqlite3')) : undefined
   const driver: Storage = file ?? (ledger as MemoryLedger)
@@ -69,11 +75,12 @@ export async function chainWorld(options: WorldOptions = {}): Promise<ChainWorld
   )
   const facts: Fact[] = []
   const errors: string[] = []
-  storage.begin(genesis, genesis.block, real.clock.now())
+  storage.begin(genesis, genesis.block, real.clock.now(), application?.opening())
   const nothing = (): void => undefined
   const chain = new Chain({
     genesis,
     consensus: engine,
+    application,
     storage,
     runtime,
     limits: { ...defaultNodeLimits, ...options.limits },
@@ -103,15 +110,16 @@ export async function chainWorld(options: WorldOptions = {}): Promise<ChainWorld
   }
 }
 
-const chainId: Hash = developmentGenesis('pow', { difficulty }).rules.chainId
+const plainChainId: Hash = developmentGenesis('pow', { difficulty }).rules.chainId
 
 let made = 0
 
 /** A transaction that differs from all others of this run. */
-export const someTransaction = (key: KeyPair = testKey(1), data = {}): Transaction =>
+export const someTransaction = (key: KeyPair = testKey(1), data = {}, chainId = plainChainId): Transaction =>
   signTransaction(key, chainId, { action: 'data', ...data }, made++)
 
-export const idOf = (transaction: Transaction): Hash => transactionHash(transaction, chainId)
+/** Of a transaction of the chain without an application. */
+export const idOf = (transaction: Transaction): Hash => transactionHash(transaction, plainChainId)
 
 export interface BlockOptions {
   readonly transactions?: readonly Transaction[]
@@ -129,7 +137,7 @@ export function blockOn(parent: Block, options: BlockOptions = {}): Block {
   const at = options.at ?? Math.max(parseTimestamp(parent.timestamp)! + 1_000, 0)
   const header: Header = {
     version: 1,
-    chain_id: chainId,
+    chain_id: parent.chain_id,
     consensus: 'pow',
     index: parent.index + 1,
     timestamp: formatTimestamp(at),
@@ -137,8 +145,8 @@ export function blockOn(parent: Block, options: BlockOptions = {}): Block {
     miner_id: key.nodeId,
     public_key_pem: key.pem,
     work: 16 ** difficulty,
-    tx_root: transactionsRoot(transactions.map(idOf)),
-    state_root: zeroHash,
+    tx_root: transactionsRoot(transactions.map((one) => transactionHash(one, parent.chain_id))),
+    state_root: parent.state_root,
     extra: '',
     ...options.header,
   }

@@ -272,7 +272,7 @@ const portsFrom = 20_000
 const portsTo = 32_000
 
 /** A port that is free. It must be known before the node starts, since its neighbours keep it over restarts. */
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const port = randomInt(portsFrom, portsTo)
     const server = createServer()

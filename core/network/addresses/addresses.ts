@@ -40,11 +40,17 @@ export function addresses(parts: ModuleParts & Dialling): NetworkModule {
     learnt: () => dialer.look(),
   })
   const watch = new Watch(parts, book)
+  /** It kept the chain when it was last reached, and does no longer. */
+  const forgetPlaceOf = ({ nodeId }: Peer): void => {
+    const entry = book.of(nodeId)
+    if (entry !== undefined) book.remove(entry)
+  }
   return {
     messages: gossip.messages,
     joined(peer) {
       // Where it says that it listens is tested like everything that is said.
-      if (peer.facts.listens !== undefined) {
+      if (peer.isLight) forgetPlaceOf(peer)
+      else if (peer.facts.listens !== undefined) {
         const source = policy.sourceOf(peer.connection.remoteHost, peer.nodeId)
         book.offer(peer.facts.listens, source, peer.nodeId)
       }
@@ -62,7 +68,7 @@ export function addresses(parts: ModuleParts & Dialling): NetworkModule {
     start() {
       book.load(table.load(), parts.identity.nodeId)
       watch.start()
-      dialer.start()
+      parts.known.whenKnown(() => dialer.start())
     },
     stop() {
       watch.stop()
@@ -74,7 +80,9 @@ export function addresses(parts: ModuleParts & Dialling): NetworkModule {
 
 /** Nobody else can reach it: a network on one machine, where the others are on loopback too. */
 function listensOnLoopbackOnly({ transports }: Pick<ModuleParts, 'transports'>): boolean {
-  const hosts = transports.flatMap((transport) => transport.address()?.host ?? [])
+  // What serves clients only is no way to be reached by other nodes.
+  const toPeers = transports.filter((transport) => transport.dial !== undefined)
+  const hosts = toPeers.flatMap((transport) => transport.address()?.host ?? [])
   return hosts.length > 0 && hosts.every((host) => host === 'localhost' || isLoopback(canonicalIp(host) ?? host))
 }
 

@@ -2,6 +2,7 @@ import type { NodeId } from '../../chain/keys.ts'
 import type { NodeRecord } from '../../plugin.ts'
 import type { Runtime } from '../../runtime.ts'
 import { hostPortText, type HostPort } from '../hostport.ts'
+import { isLightType } from '../standing.ts'
 import { canonicalIp } from './ip.ts'
 import type { KnownNode, NodeStatus, NodeTable } from './nodetable.ts'
 import type { DialPolicy } from './policy.ts'
@@ -89,7 +90,7 @@ export class Book {
       if (record.node_id === own) continue
       const old = record.status !== 'active' && clock.now() - record.last_seen > forgottenMilliseconds
       const taken = to !== undefined && this.at(to) === undefined && this.size < this.#parts.entriesMax
-      if (old || !taken) this.#parts.table.drop(record.node_id)
+      if (old || !taken || isLightType(record.node_type)) this.#parts.table.drop(record.node_id)
       else this.#enter(this.#entry(to, this.#parts.policy.groupOf(to)), nodeOf(record))
     }
   }

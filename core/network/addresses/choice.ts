@@ -34,7 +34,7 @@ export class Choice {
   /** Peers that this node looked for, not those that the operator named. */
   learnt(): readonly Peer[] {
     const { peers, configured } = this.#parts
-    return peers.all().filter(({ outbound, nodeId, connection: { remoteHost: host, remotePort: port } }) => {
+    return peers.full().filter(({ outbound, nodeId, connection: { remoteHost: host, remotePort: port } }) => {
       return outbound && !configured.has({ host, port }, nodeId)
     })
   }

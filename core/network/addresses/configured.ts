@@ -1,11 +1,12 @@
 import type { NodeId } from '../../chain/keys.ts'
-import { decline, found, messageOf, type Result } from '../../errors.ts'
+import type { Result } from '../../errors.ts'
 import { hostPortText, type HostPort } from '../hostport.ts'
 import type { Dialling, ModuleParts } from '../module.ts'
 import type { PeerFacts } from '../peer.ts'
 import { backOff, isLasting } from './backoff.ts'
 import { jitter } from './chance.ts'
 import { canonicalIp } from './ip.ts'
+import { lookUp } from './lookup.ts'
 
 export interface ConfiguredParts
   extends Pick<ModuleParts, 'bans' | 'settings' | 'peers' | 'runtime' | 'log'>, Dialling {}
@@ -116,19 +117,10 @@ export class Configured {
     return { at: at.ok ? at.value : undefined, result }
   }
 
-  /** What the name means now is what is dialled, without a second look; of several addresses each gets its turn. */
   async #resolved(target: Target): Promise<Result<HostPort>> {
-    const { host, port } = target.to
-    try {
-      const named = canonicalIp(host) === undefined ? await this.#parts.runtime.resolve(host) : [host]
-      const ips = named.map(canonicalIp).filter((ip) => ip !== undefined)
-      const ip = ips[target.failures % ips.length]
-      if (ip === undefined) return decline('name-unknown', `${host} has no address that can be dialled`)
-      target.at = { host: ip, port }
-      return found(target.at)
-    } catch (error) {
-      return decline('name-unknown', messageOf(error))
-    }
+    const at = await lookUp(this.#parts.runtime, target.to, target.failures)
+    if (at.ok) target.at = at.value
+    return at
   }
 
   #settle(target: Target, result: Result<PeerFacts>): void {
@@ -148,7 +140,7 @@ export class Configured {
     } else {
       target.failures++
       // Its house is full, and there are others.
-      const waits = isLasting(result.code) || (result.code === 'too-many-peers' && this.#parts.peers.size > 0)
+      const waits = isLasting(result.code) || (result.code === 'too-many-peers' && this.#parts.peers.full().length > 0)
       this.#postpone(target, waits ? refusedMilliseconds : undefined)
     }
   }

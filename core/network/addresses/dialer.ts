@@ -86,7 +86,7 @@ export class Dialer {
       entry.lostAt = isOver ? undefined : this.#now()
     }
     if (this.#visit?.nodeId === nodeId && reason !== 'duplicate') this.#visit = undefined
-    if (peers.size === 0 && stayed >= stayMilliseconds) this.#hurry()
+    if (peers.full().length === 0 && stayed >= stayMilliseconds) this.#hurry()
     this.look()
   }
 

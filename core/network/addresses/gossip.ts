@@ -54,7 +54,7 @@ export class Gossip {
   }
 
   joined(peer: Peer): void {
-    this.#askIn(peer, 0, askSoonMilliseconds)
+    if (!peer.isLight) this.#askIn(peer, 0, askSoonMilliseconds)
   }
 
   left(peer: Peer): void {

@@ -2,6 +2,7 @@ import type { Result } from '../../errors.ts'
 import type { HostPort } from '../hostport.ts'
 import type { ModuleParts } from '../module.ts'
 import type { PeerFacts } from '../peer.ts'
+import { isLightType } from '../standing.ts'
 import { backOff, isLasting } from './backoff.ts'
 import type { Book, Entry } from './book.ts'
 import { jitter } from './chance.ts'
@@ -34,16 +35,24 @@ export class Outcomes {
 
   ofConfigured(at: HostPort, result: Result<PeerFacts>): void {
     const entry = this.#parts.book.at(at)
-    if (result.ok) this.#parts.book.reached(at, result.value.nodeId, result.value.nodeType)
+    if (result.ok) this.#reached(at, result.value)
     else if (result.code === 'self') this.#isOwn(at)
     else if (entry !== undefined) this.of(entry, result)
     else if (result.code === 'too-many-peers') this.#parts.full(at)
   }
 
+  /** Who keeps no chain is nobody's to be sent to. */
+  #reached(at: HostPort, { nodeId, nodeType }: PeerFacts): void {
+    const { book } = this.#parts
+    if (!isLightType(nodeType)) return void book.reached(at, nodeId, nodeType)
+    const entry = book.at(at)
+    if (entry !== undefined) book.remove(entry)
+  }
+
   of(entry: Entry, result: Result<PeerFacts>): void {
     const { book, runtime } = this.#parts
     if (result.ok) {
-      book.reached(entry.to, result.value.nodeId, result.value.nodeType)
+      this.#reached(entry.to, result.value)
       return
     }
     switch (result.code) {

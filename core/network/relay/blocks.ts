@@ -73,7 +73,7 @@ export class BlockRelay {
     this.#fresh = []
     const head = fresh.at(-1)?.applied.block.current_hash
     // Who has the head has what stands below it.
-    const behind = this.#parts.peers.all().filter((peer) => head !== undefined && !peer.has(head))
+    const behind = this.#parts.peers.full().filter((peer) => head !== undefined && !peer.has(head))
     for (const { applied, from } of fresh) this.#passOne(applied, from, behind)
   }
 

@@ -167,7 +167,7 @@ export class CompactBlocks {
   async #fetchWhole({ peer: maker, header }: Making, first: readonly Peer[]): Promise<Verdict> {
     const { peers, limits, chain, arrivals } = this.#parts
     const { current_hash: hash } = header
-    const others = peers.all().filter((peer) => peer !== maker && peer.has(hash))
+    const others = peers.full().filter((peer) => peer !== maker && peer.has(hash))
     for (const peer of [...new Set([...first, ...others, maker])].slice(0, wholeSourcesMax)) {
       if (peers.get(peer.nodeId) !== peer) continue
       const answer = await askBlock(peer, hash, limits.request_milliseconds_max)

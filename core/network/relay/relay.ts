@@ -4,6 +4,7 @@ import type { JsonObject } from '../../chain/json.ts'
 import { decline, type Verdict } from '../../errors.ts'
 import type { Connection } from '../../plugin.ts'
 import { noChain } from '../answers.ts'
+import { requestIdOf } from '../messages.ts'
 import type { Catchup, ModuleParts, NetworkChain, NetworkModule, Sender } from '../module.ts'
 import type { Peer } from '../peer.ts'
 import type { Answer } from '../session.ts'
@@ -24,7 +25,14 @@ type Handlers = {
 /** Transactions and blocks: takes those of clients, and spreads them among peers. */
 export function relay(parts: RelayParts): NetworkModule {
   const { chain } = parts
-  return chain === undefined ? { messages: messagesOf(() => () => noChain) } : new Relay({ ...parts, chain })
+  return chain === undefined ? { messages: messagesOf(withoutChain) } : new Relay({ ...parts, chain })
+}
+
+/** What a peer sends of itself by mistake is not for this node; to say so each time would only double the mistake. */
+const withoutChain = (type: RelayType) => {
+  const asks = type === 'block_transactions_request'
+  return (_fields: unknown, message: JsonObject, { peer }: Sender): Answer =>
+    peer === undefined || asks || requestIdOf(message) !== undefined ? noChain : undefined
 }
 
 class Relay implements NetworkModule {
@@ -51,7 +59,7 @@ class Relay implements NetworkModule {
   }
 
   joined(peer: Peer): void {
-    this.#transactions.joined(peer)
+    if (!peer.isLight) this.#transactions.joined(peer)
   }
 
   left(peer: Peer): void {

@@ -3,7 +3,7 @@ import type { JsonObject } from '../../chain/json.ts'
 import type { PoolEntry } from '../../chain/mempool.ts'
 import { readTransaction, type Transaction } from '../../chain/transaction.ts'
 import type { Result } from '../../errors.ts'
-import type { Admission, Connection } from '../../plugin.ts'
+import type { Admission, Connection, Recorded, TransactionStatus } from '../../plugin.ts'
 import type { Timer } from '../../runtime.ts'
 import { requestIdOf } from '../messages.ts'
 import type { ModuleParts, NetworkChain, Sender } from '../module.ts'
@@ -204,7 +204,7 @@ export class TransactionRelay {
     const { chain, recent } = this.#parts
     if (chain.pending(hash) !== undefined || recent.has(hash)) return true
     // Looking in the ledger costs more than announcing does: who announces too much is not heard.
-    return this.#lines.get(peer)?.lookups.take() !== true || chain.status(hash).status !== 'unknown'
+    return this.#lines.get(peer)?.lookups.take() !== true || isHere(chain.status(hash))
   }
 
   #serve(connection: Connection, peer: Peer | undefined): Serving {
@@ -223,10 +223,16 @@ export class TransactionRelay {
   }
 }
 
+/** Of one that was refused meanwhile, another branch may think otherwise. */
+const isHere = (status: TransactionStatus): boolean =>
+  status.status === 'orphaned' ? status.refusal === undefined : status.status !== 'unknown'
+
 function whatBecameOf(chain: NetworkChain, { status, hash }: Admission): string {
   const now = chain.status(hash)
-  if (status !== 'admitted') return now.status === 'included' ? `already in block ${now.blockIndex}` : 'already pending'
+  if (status !== 'admitted') return isRecorded(now) ? `already in block ${now.blockIndex}` : 'already pending'
   const due = chain.due()
-  if ('when' in due || now.status === 'included') return 'Mining started'
+  if ('when' in due || isRecorded(now)) return 'Mining started'
   return `Kept until a block records it; this node waits for ${due.waitsFor}`
 }
+
+const isRecorded = (status: TransactionStatus): status is Recorded => 'blockIndex' in status

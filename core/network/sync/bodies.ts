@@ -20,7 +20,7 @@ export interface BodiesParts {
   readonly chain: NetworkChain
   readonly clock: Clock
   readonly limits: Pick<Limits, 'request_milliseconds_max' | 'sync_bytes_max'>
-  readonly peers: Pick<Peers, 'all' | 'of'>
+  readonly peers: Pick<Peers, 'full' | 'of'>
   readonly trail: HeaderTrail
   /** Who showed the headers. */
   readonly source: Peer
@@ -113,7 +113,7 @@ export class Bodies {
 
   #assign(range: Range): void {
     const now = this.#parts.clock.monotonic()
-    const able = this.#parts.peers.all().filter((peer) => this.#reaches(peer, range.next, now))
+    const able = this.#parts.peers.full().filter((peer) => this.#reaches(peer, range.next, now))
     const free = able.filter((peer) => !this.#lane(peer).isBusy)
     const best = free.toSorted((a, b) => this.#load(a) - this.#load(b))[0]
     if (best !== undefined) void this.#fetch(range, best)

@@ -134,7 +134,7 @@ export class SyncRun {
 
   #nextSource(): HeaderWalk | undefined {
     const { peers } = this.#parts
-    const next = peers.all().find((peer) => !this.#asked.has(peer) && peer.height > this.trail.tip.index)
+    const next = peers.full().find((peer) => !this.#asked.has(peer) && peer.height > this.trail.tip.index)
     if (next === undefined) return undefined
     this.#asked.add(next)
     return new HeaderWalk(this.#parts, next, this.trail)
@@ -239,7 +239,7 @@ export class SyncRun {
   #target(): number {
     const tip = this.trail.tip.index
     if (this.#headersDone) return tip
-    const claims = this.#parts.peers.all().map(({ height }) => height)
+    const claims = this.#parts.peers.full().map(({ height }) => height)
     return Math.max(tip, claims.toSorted((a, b) => a - b)[claims.length >> 1] ?? 0)
   }
 

@@ -28,6 +28,7 @@ const lateAnswers = { header_response: late, block_response: late }
 const nothingToFetch: NetworkModule & Catchup = {
   messages: lateAnswers,
   active: false,
+  running: false,
   heardOf: () => undefined,
   orphaned: () => undefined,
 }
@@ -61,6 +62,10 @@ class Sync implements NetworkModule, Catchup {
     return this.#run?.isLong === true
   }
 
+  get running(): boolean {
+    return this.#run !== undefined
+  }
+
   start(): void {
     this.#lookLater()
   }
@@ -92,7 +97,7 @@ class Sync implements NetworkModule, Catchup {
   orphaned(peer: Peer, block: SealedHeader): void {
     const { chain, limits } = this.#parts
     if (Math.abs(block.index - this.#height()) > nearBlocksMax) return this.#askForNews(peer)
-    if (this.#fetching.has(peer) || this.#stopped) return
+    if (this.#fetching.has(peer) || this.#stopped || peer.isLight) return
     this.#fetching.add(peer)
     const fetching = fetchParents(chain, peer, block, limits.request_milliseconds_max)
     void this.#guarded(async () => {
@@ -108,6 +113,7 @@ class Sync implements NetworkModule, Catchup {
 
   /** A peer has something new. It waits where the peer is being asked, or was just now. */
   #askForNews(peer: Peer): void {
+    if (peer.isLight) return
     if (this.#run !== undefined) {
       this.#later.add(peer)
       return
@@ -124,7 +130,7 @@ class Sync implements NetworkModule, Catchup {
   }
 
   #ask(peer: Peer): void {
-    const isHere = this.#parts.peers.of(peer.connection) === peer
+    const isHere = this.#parts.peers.of(peer.connection) === peer && !peer.isLight
     if (this.#stopped || this.#asking.has(peer) || !isHere) return
     this.#asking.add(peer)
     this.#askedAt.set(peer, this.#parts.runtime.clock.monotonic())
@@ -190,7 +196,7 @@ class Sync implements NetworkModule, Catchup {
   #look(): void {
     const now = this.#parts.runtime.clock.monotonic()
     const waiting = this.#parts.peers
-      .all()
+      .full()
       .filter((peer) => (this.#restsUntil.get(peer) ?? 0) <= now)
       .toSorted((a, b) => (this.#askedAt.get(a) ?? 0) - (this.#askedAt.get(b) ?? 0))
     const ahead = waiting.find(({ height }) => height > this.#height())

@@ -3,7 +3,7 @@ import { AdmissionDesk } from '../../../core/chain/admission.ts'
 import { developmentGenesis } from '../../../core/chain/genesis.ts'
 import { Mempool } from '../../../core/chain/mempool.ts'
 import { readTransaction, type ReadTransaction } from '../../../core/chain/transaction.ts'
-import { AurexError } from '../../../core/errors.ts'
+import { AurexError, decline } from '../../../core/errors.ts'
 import { defaultNodeLimits } from '../../../core/limits.ts'
 import { someTransaction } from '../../support/chainworld.ts'
 
@@ -20,6 +20,7 @@ function rig() {
   const soon: (() => void)[] = []
   const timers = new Set<() => void>()
   const kept: (readonly string[])[] = []
+  const lost: (readonly string[])[] = []
   const located: string[] = []
   const recorded = new Set<string>()
   const state = { verifying: 0, head: 'one', full: false }
@@ -50,11 +51,12 @@ function rig() {
     },
     admitted: () => undefined,
     storageFailed: () => undefined,
+    lost: (entries) => void lost.push(entries.map(({ read }) => read.hash)),
   })
   /** Lets a turn of the event loop pass. */
   const turn = () => soon.splice(0).forEach((run) => run())
   const timeOut = () => timers.forEach((run) => run())
-  return { desk, mempool, state, kept, located, recorded, timers, turn, timeOut }
+  return { desk, mempool, state, kept, lost, located, recorded, timers, turn, timeOut }
 }
 
 describe('what is verified at about the same time is written in one commit', () => {
@@ -124,11 +126,28 @@ test('what a block recorded meanwhile is included, and the rest is kept', async 
   expect([...mempool.entries()].map(({ read }) => read.hash)).toEqual([two.hash])
 })
 
-test('nobody is told of a transaction that could not be written, and the next one may be', async () => {
-  const { desk, state, mempool, turn } = rig()
-  state.full = true
-  const answer = desk.admit(next(), undefined)
+test('one on its way in that may not come in any more is told so, and is not written', async () => {
+  const { desk, kept, mempool, turn } = rig()
+  const [one, two] = [next(), next()]
+  const answers = [desk.admit(one, undefined), desk.admit(two, undefined)]
+  expect([...desk.waiting()].map(({ read }) => read.hash)).toEqual([one.hash, two.hash])
+  const refusal = decline('below-zero', 'the head moved')
+  desk.refuse(one.hash, refusal)
+  expect(desk.pendingAnswer(one.hash)).toBeUndefined()
   turn()
+  expect(await Promise.all(answers)).toMatchObject([refusal, { ok: true }])
+  expect(kept).toEqual([[two.hash]])
+  expect(mempool.size).toBe(1)
+  await desk.settled()
+})
+
+test('nobody is told of a transaction that could not be written, and the next one may be', async () => {
+  const { desk, state, lost, mempool, turn } = rig()
+  state.full = true
+  const unwritten = next()
+  const answer = desk.admit(unwritten, undefined)
+  turn()
+  expect(lost).toEqual([[unwritten.hash]])
   expect(await answer).toMatchObject({ ok: false, code: 'storage-unavailable' })
   expect(mempool.size).toBe(0)
   state.full = false

@@ -222,7 +222,7 @@ describe('threats rows 1, 2, 6, 10 and 11, against a chain', () => {
 })
 
 describe('fork choice and reorganisation', () => {
-  test('the longer branch wins, its loser’s transactions are pending again, and the fact lists both', async () => {
+  test('the longer branch wins, its loser’s transactions are pending again, and stay known as orphaned', async () => {
     const node = await world()
     const [kept, returned] = [someTransaction(), someTransaction()]
     await admit(node, kept)
@@ -234,12 +234,12 @@ describe('fork choice and reorganisation', () => {
     await submit(node, side)
     expect(await submit(node, top)).toBe('ok')
     expect(headOf(node)).toBe(top.current_hash)
-    expect(node.chain.status(idOf(returned))).toEqual({ status: 'pending' })
+    expect(node.chain.status(idOf(returned))).toEqual({ status: 'orphaned' })
     expect(node.chain.status(idOf(kept))).toMatchObject({ status: 'included', blockHash: side.current_hash })
     expect(node.chain.block(main.current_hash)).toEqual(main)
     const again = await node.restart()
     worlds.push(again)
-    expect(again.chain.status(idOf(returned))).toEqual({ status: 'pending' })
+    expect(again.chain.status(idOf(returned))).toEqual({ status: 'orphaned' })
   })
 
   test('what comes back to the pool comes in the order in which it was recorded', async () => {

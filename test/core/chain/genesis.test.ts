@@ -61,6 +61,17 @@ test('what is not given: no gateway may sign for names, and the engine gets an e
   expect(genesis.application).toBeUndefined()
 })
 
+test('the application’s table is kept as it stands, and is part of the id', () => {
+  const market = { money: 'strict', balances: { alice: '10.50', constructor: '1' } }
+  const genesis = readGenesis({ ...file, application: 'market', market }, 'market.json')
+  expect(genesis).toMatchObject({ application: 'market', applicationParameters: market, parameters: { difficulty: 4 } })
+  expect(genesis.rules.application).toBe('market')
+  const other = readGenesis({ ...file, application: 'market' }, 'market.json')
+  expect(other.applicationParameters).toEqual({})
+  expect(other.rules.chainId).not.toBe(genesis.rules.chainId)
+  expect(readGenesis(file, 'market.json').rules.application).toBeUndefined()
+})
+
 test('block 0', () => {
   const { block, rules } = readGenesis(file, 'market.json')
   expect(block.current_hash).toBe(rules.chainId)
@@ -79,6 +90,14 @@ describe('errors name the file, the key and what is expected', () => {
     ['an impossible day', { ...file, timestamp: '2026-02-30T00:00:00.000Z' }, 'expected the form'],
     ['an engine’s name', { ...file, consensus: '../evil' }, "expected an engine's name"],
     ['an engine named as a key', { ...without('pow'), consensus: 'limits' }, 'limits: is no name of a plugin'],
+    ['an application that is the engine', { ...file, application: 'pow' }, "application: pow is the engine's name"],
+    ['an application’s name', { ...file, application: './mine.ts' }, "expected an application's name"],
+    [
+      'an application’s parameters that are no table',
+      { ...file, application: 'market', market: 'strict' },
+      "market: expected a table of the application's parameters",
+    ],
+    ['a table of no application', { ...file, market: {} }, 'unknown key market'],
     ['an application named as a key', { ...file, application: 'gateways' }, 'gateways: is no name of a plugin'],
     ['parameters that are no table', { ...file, pow: [4] }, "pow: expected a table of the engine's parameters"],
     ['an engine like Object’s own', { ...without('pow'), consensus: 'constructor' }, 'constructor: expected a table'],
@@ -107,4 +126,8 @@ test('the development genesis is the same for the same parameters, and anybody m
   expect(developmentGenesis('pow', { difficulty: 4 }).rules.chainId).toBe(one.rules.chainId)
   expect(developmentGenesis('pow', { difficulty: 3 }).rules.chainId).not.toBe(one.rules.chainId)
   expect(developmentGenesis('instant', {}).text).not.toContain('"instant":{')
+  const market = developmentGenesis('pow', { difficulty: 4 }, { name: 'market', parameters: { money: 'record' } })
+  expect(market).toMatchObject({ application: 'market', applicationParameters: { money: 'record' } })
+  expect(market.rules.chainId).not.toBe(one.rules.chainId)
+  expect(developmentGenesis('pow', {}, { name: 'market', parameters: {} }).text).not.toContain('"market":{')
 })

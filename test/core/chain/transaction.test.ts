@@ -295,6 +295,26 @@ describe('mutations of a signed transaction', () => {
 
 // Threats, rows 3 to 6.
 describe('whose signature', () => {
+  test('row 3: where there is an application any proper key may come as far as it, and it is told why it may sign', () => {
+    const rightOf = (transaction: Transaction, more: Partial<typeof rules> = {}) => {
+      const read = readTransaction(transaction, { ...rules, ...more })
+      return read.ok ? read.value.right : read.code
+    }
+    expect(rightOf(good)).toBe('own')
+    expect(rightOf(named('alice', bob))).toBe('gateway')
+    expect(rightOf(named('alice', mallory))).toBe('wrong-key')
+    expect(rightOf(named('alice', mallory), { gateways: 'any' })).toBe('anyone')
+    const application = 'market'
+    expect(rightOf(good, { application })).toBe('own')
+    expect(rightOf(named('alice', bob), { application })).toBe('gateway')
+    expect(rightOf(named('alice', mallory), { application })).toBe('none')
+    expect(rightOf(named('alice', mallory), { application, gateways: 'any' })).toBe('anyone')
+    // An address is its own key's, whatever the application thinks; a key of small order is nobody's (row 4).
+    expect(rightOf({ ...good, public_key_pem: bob.pem }, { application })).toBe('wrong-key')
+    const { public_key_pem: _pem, ...keyless } = named('alice', mallory)
+    expect(rightOf(keyless, { application })).toBe('bad-transaction')
+  })
+
   test('row 3: a name by a key that is no gateway; an address by a gateway', () => {
     expect(codeOf(named('alice', mallory))).toBe('wrong-key')
     const forged = { ...good, signature: named(alice.address, bob).signature }

@@ -59,6 +59,8 @@ class Model {
   readonly sent = new Set<Block>()
   /** Acknowledged, or recorded at some time. */
   readonly owed = new Set<string>()
+  /** Recorded at some time. */
+  readonly once = new Set<string>()
   readonly #tree: Tree
   constructor(tree: Tree) {
     this.#tree = tree
@@ -95,7 +97,9 @@ async function agrees({ chain }: ChainWorld, model: Model, tree: Tree): Promise<
       expect(chain.status(idOf(transaction))).toMatchObject({ status: 'included', blockHash: block.current_hash })
     }
   }
-  for (const hash of model.pending()) expect(chain.status(hash)).toEqual({ status: 'pending' })
+  for (const hash of model.pending()) {
+    expect(chain.status(hash)).toEqual({ status: model.once.has(hash) ? 'orphaned' : 'pending' })
+  }
 }
 
 /** One way or another to send a block: alone, or at the end of a branch, prepared beforehand or not. */
@@ -137,7 +141,12 @@ describe('random trees of blocks', () => {
             moved: ({ applied }) => {
               expect(node.chain.head().totalWork).toBeGreaterThanOrEqual(work)
               work = node.chain.head().totalWork
-              for (const { hashes } of applied) for (const hash of hashes) model.owed.add(hash)
+              for (const { hashes } of applied) {
+                for (const hash of hashes) {
+                  model.owed.add(hash)
+                  model.once.add(hash)
+                }
+              }
             },
           })
           for (const block of shuffled(roll, tree.blocks)) {
@@ -157,6 +166,11 @@ describe('random trees of blocks', () => {
           const tree = new Tree(roll, seed, 18)
           const model = new Model(tree)
           const node = await chainWorld({ limits, ledger: ledger() })
+          node.chain.watch({
+            moved: ({ applied }) => {
+              for (const { hashes } of applied) for (const hash of hashes) model.once.add(hash)
+            },
+          })
           await Promise.all(tree.transactions.map((transaction) => node.chain.submitTransaction(transaction)))
           for (const transaction of tree.transactions) model.owed.add(idOf(transaction))
           for (const block of tree.blocks) model.sent.add(block)

@@ -22,6 +22,10 @@ export class FakeNode {
   pendingMax = Number.POSITIVE_INFINITY
   /** Whether a question about a pending transaction makes a block first. */
   minesWhenAsked = false
+  /** What it says of itself beside what every node says. */
+  said: JsonObject = {}
+  /** What became of transactions that the test speaks of, in place of what did. */
+  readonly fates = new Map<string, JsonObject>()
   refuse: (transaction: Transaction) => { code: string; error: string } | undefined = () => undefined
   /** Runs before a message is answered; false leaves it without an answer. */
   before: (message: JsonObject, socket: Socket) => boolean = () => true
@@ -110,6 +114,21 @@ export class FakeNode {
           head: chainId,
           pending: this.pending().length,
         }
+      case 'genesis_request':
+        return { type: 'genesis_response', genesis: this.genesis.text }
+      case 'node_status':
+        return {
+          type: 'node_status',
+          node_id: 'fake',
+          node_type: 'full',
+          version: '0.0.0',
+          name: 'fake',
+          peers: 0,
+          syncing: false,
+          metrics: [],
+          health: [],
+          ...this.said,
+        }
       case 'transaction_status':
         return this.#status(message['tx_hash'] as string)
       case 'NEW_TRANSACTION':
@@ -122,6 +141,8 @@ export class FakeNode {
   #status(hash: string): JsonObject {
     const known = this.known.get(hash)
     const answer = { type: 'transaction_status', tx_hash: hash }
+    const fate = this.fates.get(hash)
+    if (fate !== undefined) return { ...answer, ...fate }
     if (known === undefined) return { ...answer, status: 'unknown' }
     if (known.block !== undefined) {
       return { ...answer, status: 'included', block_index: known.block, block_hash: hash, confirmations: 1 }

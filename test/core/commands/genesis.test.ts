@@ -41,6 +41,26 @@ export default definePlugin({
 })
 `
 
+const applicationOfOne = `
+import { definePlugin } from 'aurex'
+import * as v from 'valibot'
+export default definePlugin({
+  name: 'rules',
+  summary: 'some',
+  provides: 'application',
+  needs: [],
+  config: v.strictObject({}),
+  parameters: v.strictObject({
+    money: v.optional(v.picklist(['record', 'strict']), 'record'),
+    fee: v.optional(v.number(), 0),
+    balances: v.exactOptional(v.record(v.string(), v.pipe(v.string(), v.decimal('expected a decimal')))),
+    heirs: v.exactOptional(v.array(v.string())),
+    open: v.optional(v.boolean(), true),
+  }),
+  setup: () => { throw new Error('not here') },
+})
+`
+
 describe('aurex genesis', () => {
   test('writes a file that a node reads as the chain that was announced', async () => {
     expect(await command.run([...pow, '--difficulty', '3', '--json'], io)).toBe(0)
@@ -53,13 +73,53 @@ describe('aurex genesis', () => {
   })
 
   test('says how a node is started on it, and warns where none here can be', async () => {
-    await command.run([...pow, '--application', 'market'], io)
-    expect(io.stdout).toContain('start:    aurex node --plugins pow,market,tcp,sqlite --genesis genesis.toml\n')
-    expect(io.stderr).toMatch(/^warning: --application: no node starts on this chain here: plugin market: not built in/)
+    await command.run([...pow, '--application', 'bazaar'], io)
+    expect(io.stdout).toContain('start:    aurex node --plugins pow,bazaar,tcp,sqlite --genesis genesis.toml\n')
+    expect(io.stderr).toMatch(/^warning: --application: no node starts on this chain here: plugin bazaar: not built in/)
+  })
+
+  test('an application gets its table as engines do: what was given, and the defaults for the rest', async () => {
+    io.file('rules.ts', applicationOfOne)
+    const argv = [...pow, '--application', './rules.ts', '--rules.money', 'strict', '--rules.fee=0.5']
+    expect(
+      await command.run([...argv, '--rules.balances', 'alice=10.50, bob=3', '--rules.heirs', `${a},${b}`], io),
+    ).toBe(0)
+    expect(written()).toMatchObject({
+      application: 'rules',
+      rules: { money: 'strict', fee: 0.5, balances: { alice: '10.50', bob: '3' }, heirs: [a, b], open: true },
+    })
+    expect(io.stdout).toContain('start:    aurex node --plugins pow,./rules.ts,tcp,sqlite --genesis genesis.toml\n')
+    expect(io.stderr).toBe('')
+    const genesis = readGenesis(written(), 'genesis.toml')
+    expect(genesis.applicationParameters['balances']).toEqual({ alice: '10.50', bob: '3' })
+  })
+
+  test.each([
+    [['--rules.mony', 'strict'], 'unknown-flag', 'the application rules has no parameter mony; it takes money'],
+    [['--rules.money', 'much'], 'bad-value', '--rules.money: expected'],
+    [['--rules.balances', 'alice=poor'], 'bad-value', '--rules.balances: expected a decimal'],
+    [['--rules.money', 'strict', '--rules.money=record'], 'bad-value', ''],
+    [['--market.money', 'strict'], 'unknown-flag', 'the engine is pow, the application rules'],
+  ])('an application’s flags %j: %s', async (argv, code, says) => {
+    io.file('rules.ts', applicationOfOne)
+    const running = command.run([...pow, '--application', './rules.ts', ...argv], io)
+    if (says === '') return expect(await running).toBe(0) // Of a flag given twice, the last counts.
+    expect(await failure(running)).toMatchObject({ code, exit: 64 })
+    expect((await failure(running)).message).toContain(says)
+  })
+
+  test.each([
+    [['--application', 'bazaar', '--bazaar.money', 'strict'], 'unknown-flag', 'its plugin is not here'],
+    [['--application', 'tcp'], 'not-an-application', 'tcp fills transport, expected a plugin that fills application'],
+    [['--application', 'pow'], 'not-an-application', 'pow fills consensus'],
+  ])('%j is %s', async (argv, code, says) => {
+    const running = command.run([...pow, ...argv], io)
+    expect(await failure(running)).toMatchObject({ code, exit: 64 })
+    expect((await failure(running)).message).toContain(says)
   })
 
   test('everything is explicit, and explained', async () => {
-    await command.run([...pow, '--gateways', `${a},${b}`, '--application', 'market'], io)
+    await command.run([...pow, '--gateways', `${a},${b}`, '--application', 'market', '--market.money', 'strict'], io)
     expect(Object.keys(written())).toEqual([
       'name',
       'timestamp',
@@ -67,9 +127,10 @@ describe('aurex genesis', () => {
       'application',
       'gateways',
       'pow',
+      'market',
       'limits',
     ])
-    expect(written()).toMatchObject({ gateways: [a, b], application: 'market' })
+    expect(written()).toMatchObject({ gateways: [a, b], application: 'market', market: { money: 'strict' } })
     expect(Object.keys(written()['pow'] as object)).toContain('difficulty')
     expect(text()).toContain('# ')
     for (const line of text().split('\n')) expect(line.length).toBeLessThanOrEqual(120)

@@ -5,6 +5,7 @@ import { command as genesis } from '../../../core/commands/genesis.ts'
 import { command as key } from '../../../core/commands/key.ts'
 import { command as peers } from '../../../core/commands/peers.ts'
 import { command as node } from '../../../core/commands/node.ts'
+import { command as status } from '../../../core/commands/status.ts'
 import { command as tx } from '../../../core/commands/tx.ts'
 import { command as verify } from '../../../core/commands/verify.ts'
 import { describeKeys } from '../../../core/config.ts'
@@ -17,6 +18,7 @@ test.each([
   ['key', key],
   ['node', node],
   ['peers', peers],
+  ['status', status],
   ['tx', tx],
   ['verify', verify],
 ])('aurex %s --help is one screen, examples first', async (name, command) => {

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { command, nodeOf } from '../../../core/commands/tx.ts'
+import { command } from '../../../core/commands/tx.ts'
+import { gatewayOf, nodeOf } from '../../../core/commands/whom.ts'
 import { FakeNode } from './fakenode.ts'
 import { failure, hastyRuntime, testIo, type TestIo } from './testio.ts'
 
@@ -67,6 +68,46 @@ describe('one transaction', () => {
     expect(submitted()).toHaveLength(2)
   })
 
+  test('--wait waits on while its block is undone, and takes a final one', async () => {
+    const told = ['orphaned', 'pending', 'orphaned', 'final']
+    node.before = ({ type, tx_hash: hash }) => {
+      if (type !== 'transaction_status' || node.known.size === 0) return true
+      const block = { block_index: 2, block_hash: 'c'.repeat(64), confirmations: 5 }
+      node.fates.set(hash as string, { ...block, status: told.shift()! })
+      return true
+    }
+    expect(await tx('--data', '{}', '--wait', '--json')).toBe(0)
+    expect(told).toEqual([])
+    expect(submitted()).toHaveLength(1)
+    expect(result()).toMatchObject({ status: 'final', block_index: 2 })
+  })
+
+  test.each(['unknown', 'orphaned'])(
+    '--wait tells why one that was taken is %s for good, with exit code 1',
+    async (status) => {
+      node.before = ({ type, tx_hash: hash }) => {
+        if (type !== 'transaction_status' || node.known.size === 0) return true
+        node.fates.set(hash as string, { status, code: 'insufficient-funds', error: 'alice has 1' })
+        return true
+      }
+      expect(await tx('--data', '{}', '--wait')).toBe(1)
+      expect(io.stdout.match(/^id /gm)).toHaveLength(1)
+      expect(io.stderr).toContain('refused: insufficient-funds: alice has 1')
+    },
+  )
+
+  test('--wait tells when the node lost it and does not take it again', async () => {
+    let asked = 0
+    node.before = ({ type }) => {
+      if (type !== 'transaction_status' || ++asked !== 2) return true
+      node.known.clear()
+      node.refuse = () => ({ code: 'asset-owned', error: 'too late' })
+      return true
+    }
+    expect(await tx('--data', '{}', '--wait')).toBe(1)
+    expect(io.stderr).toContain('refused: asset-owned: too late')
+  })
+
   test('a refusal is told, with exit code 1; no room is 75', async () => {
     node.refuse = () => ({ code: 'bad-thing', error: 'no \u001b[31mthanks' })
     expect(await tx('--data', '{}', '--json')).toBe(1)
@@ -116,6 +157,8 @@ test('--node', () => {
   expect(nodeOf('a.example:1')).toEqual({ host: 'a.example', port: 1 })
   expect(nodeOf('[::1]:80')).toEqual({ host: '::1', port: 80 })
   for (const wrong of ['', ':80', 'a:0', 'a:65536', 'a:b', '::1']) expect(() => nodeOf(wrong)).toThrow('--node')
+  expect(gatewayOf()).toEqual({ host: '127.0.0.1', port: 5000 })
+  expect(() => gatewayOf('a:b')).toThrow('--gateway')
 })
 
 describe('a file', () => {
@@ -136,6 +179,20 @@ describe('a file', () => {
         'submitted 2: recorded new 0, already known 2, refused 0',
     )
     expect(node.known.size).toBe(2)
+  })
+
+  test('--wait counts a line as refused that was taken and then ruled out', async () => {
+    io.file('x.ndjson', '{"n":1}\n{"n":2}\n')
+    node.before = ({ type, tx_hash: hash }) => {
+      const known = node.known.get(hash as string)
+      if (type === 'transaction_status' && known?.transaction.data['n'] === 1) {
+        node.fates.set(hash as string, { status: 'unknown', code: 'conflict', error: 'sold' })
+      } else if (type === 'transaction_status') node.mine()
+      return true
+    }
+    expect(await tx('--from', 'x.ndjson', '--wait')).toBe(1)
+    expect(io.stdout).toContain('submitted 2: recorded new 1, already known 0, refused 1')
+    expect(io.stderr).toMatch(/^line 1 {2}[0-9a-f]{64} {2}refused: conflict: sold$/m)
   })
 
   test('identical lines are told apart by nonce, also where the names stand in another order', async () => {

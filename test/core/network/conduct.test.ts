@@ -260,15 +260,19 @@ test('what a peer has is remembered for its newest 8,192 transactions and blocks
   expect([peer.has('3000'), peer.has('19999')]).toEqual([false, true])
 })
 
-test('peer_status shows the peers, on the machine of the node itself and nowhere else', async () => {
+test('peer_status shows the peers, and node_status the node, on the machine of the node itself and nowhere else', async () => {
   const town = new Town()
   const a = town.node('10.0.0.1')
   const { key } = await join(town, a)
   await town.world.advance(3_000)
   const [near, far] = [town.stranger(a, '127.0.0.1'), town.stranger(a)]
-  for (const client of [near, far]) client.say({ type: 'peer_status', request_id: 1 })
+  for (const client of [near, far]) {
+    client.say({ type: 'peer_status', request_id: 1 })
+    client.say({ type: 'node_status' })
+  }
   await town.world.advance(100)
-  expect(far.codes).toEqual(['loopback-only'])
+  expect(far.codes).toEqual(['loopback-only', 'loopback-only'])
+  expect(near.last('node_status')).toMatchObject({ node_id: a.key.nodeId, peers: 1 })
   expect(near.last('peer_status')).toEqual({
     type: 'peer_status',
     request_id: 1,

@@ -107,7 +107,9 @@ export class FakeChain implements NetworkChain {
     const hash = sha256Hex(JSON.stringify(asked))
     const { status } = this.status(hash)
     // Nothing here looks at what was read of the transaction.
-    return found({ hash, read: {} as Admission['read'], status: status === 'unknown' ? 'admitted' : status })
+    const recorded = status === 'included' || status === 'final'
+    const known = recorded ? 'included' : status === 'pending' ? status : 'admitted'
+    return found({ hash, read: {} as Admission['read'], status: known })
   }
 
   async submitBlock(value: unknown, from?: string): Promise<Verdict> {

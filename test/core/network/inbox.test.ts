@@ -8,6 +8,9 @@ import type { ConnectionHandlers } from '../../../core/plugin.ts'
 import { keyPairOfPem, privatePemOf } from '../../../core/chain/keys.ts'
 import { sha256Hex, zeroHash } from '../../../core/chain/canonical.ts'
 import * as v from 'valibot'
+import { Contributed } from '../../../core/contributions.ts'
+import { decline } from '../../../core/errors.ts'
+import type { TransactionStatus } from '../../../core/plugin.ts'
 import { FakeChain } from './fakechain.ts'
 
 const identity = keyPairOfPem(privatePemOf(new Uint8Array(32).fill(1)), 'a test')
@@ -70,6 +73,10 @@ const unpaused = (told: readonly string[]) => told.filter((word) => word !== 'pa
 
 /** Promises that are settled already have run their continuations when the next turn comes. */
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+const fail = (why: string): never => {
+  throw new Error(why)
+}
 
 const transaction = (data: JsonObject, more: JsonObject = {}) => ({
   type: 'NEW_TRANSACTION',
@@ -140,14 +147,15 @@ describe('answers', () => {
       status,
       last_seen: 0,
     }))
+    const light = { ...nodes[0]!, node_id: 'light', node_type: 'gateway' }
     const address = { host: '10.0.0.1', port: 13245 }
-    const { connect } = make({
-      storage: { nodes: () => nodes, saveNode: () => {}, dropNode: () => {} },
-      publicAddress: () => address,
-    })
-    const { say, sent } = connect()
-    say?.({ type: 'node_discovery' })
-    expect(sent).toEqual([
+    const ledger = { nodes: () => [...nodes, light], saveNode: () => {}, dropNode: () => {} }
+    const discovered = (chain: FakeChain | undefined) => {
+      const { say, sent } = make({ chain, storage: ledger, publicAddress: () => address }).connect()
+      say?.({ type: 'node_discovery' })
+      return sent
+    }
+    expect(discovered(new FakeChain())).toEqual([
       {
         type: 'node_list',
         nodes: [
@@ -155,6 +163,10 @@ describe('answers', () => {
           { node_id: 'node-0', host: '10.0.0.9', port: 0 },
         ],
       },
+    ])
+    // Who asks looks for nodes that keep the chain.
+    expect(discovered(undefined)).toEqual([
+      { type: 'node_list', nodes: [{ node_id: 'node-0', host: '10.0.0.9', port: 0 }] },
     ])
   })
 
@@ -214,6 +226,95 @@ describe('answers', () => {
     expect(chain.blocksFrom).toEqual(['test-1', 'test-1', 'test-1', 'test-1'])
     say({ type: 'ping' })
     expect(sent.length).toBe(4)
+  })
+
+  test('transaction_status of what is final, of what was undone, and of what was refused meanwhile', async () => {
+    const { chain, sent, say } = withChain()
+    const refusal = decline('no-stock', 'mug: nothing is\nleft')
+    const block = { blockIndex: 7, blockHash: zeroHash, confirmations: 9 }
+    const cases: readonly [TransactionStatus, JsonObject][] = [
+      [{ status: 'pending' }, {}],
+      [
+        { status: 'final', ...block },
+        { block_index: 7, block_hash: zeroHash, confirmations: 9 },
+      ],
+      [{ status: 'orphaned' }, {}],
+      [
+        { status: 'orphaned', refusal },
+        { code: 'no-stock', error: 'mug: nothing is\\u000aleft' },
+      ],
+      [
+        { status: 'unknown', refusal },
+        { code: 'no-stock', error: 'mug: nothing is\\u000aleft' },
+      ],
+    ]
+    for (const [status, fields] of cases) {
+      chain.statuses.set(zeroHash, status)
+      say({ type: 'transaction_status', tx_hash: zeroHash })
+      const common = { type: 'transaction_status', tx_hash: zeroHash, status: status.status }
+      expect(sent.at(-1)).toEqual({ ...common, ...fields })
+    }
+    // Sent again, a final one is recorded.
+    chain.statuses.set(sha256Hex(JSON.stringify({ n: 4 })), { status: 'final', ...block })
+    say(transaction({ n: 4 }))
+    await turn()
+    expect(sent.at(-1)).toMatchObject({ type: 'MINING_STARTED', message: 'already in block 7' })
+  })
+
+  test('genesis_request: the text whose hash is the id of the chain', () => {
+    const { chain, sent, say } = withChain()
+    say({ type: 'genesis_request', request_id: 1 })
+    expect(sent).toEqual([{ type: 'genesis_response', genesis: chain.genesis.text, request_id: 1 }])
+    expect(sha256Hex(sent[0]!['genesis'] as string)).toBe(chain.genesis.rules.chainId)
+    const other = make().connect()
+    other.say?.({ type: 'genesis_request' })
+    expect(other.sent).toMatchObject([{ type: 'ERROR', code: 'no-chain' }])
+  })
+
+  test('node_status: how the node fares, with what plugins contribute, whatever they do', () => {
+    const contributed = new Contributed()
+    contributed.add('metric', { name: 'queue_transactions', help: 'x', kind: 'gauge', read: () => 7 })
+    contributed.add('metric', { name: 'broken', help: 'x', kind: 'gauge', read: () => fail('no figure') })
+    contributed.add('health', { name: 'shop:desk', check: () => ({ status: 'warn', output: 'slow' }) })
+    contributed.add('health', { name: 'shop:till', check: () => fail('no till') })
+    const chain = new FakeChain()
+    chain.grow()
+    const { say, sent } = make({ chain, genesis: chain.genesis, contributed }).connect()
+    say?.({ type: 'node_status' })
+    say?.({ type: 'ping' })
+    expect(sent?.[0]).toEqual({
+      type: 'node_status',
+      node_id: identity.nodeId,
+      node_type: 'full',
+      version: '0.0.0',
+      name: 'test',
+      chain_id: chain.genesis.rules.chainId,
+      height: 1,
+      head: chain.blocks[1]!.current_hash,
+      pending: 0,
+      peers: 0,
+      syncing: false,
+      metrics: [{ name: 'queue_transactions', labels: {}, value: 7 }],
+      health: [
+        { name: 'shop:desk', status: 'warn', output: 'slow' },
+        { name: 'shop:till', status: 'fail', output: 'no till' },
+        { name: 'metric:broken', status: 'fail', output: 'no figure' },
+      ],
+    })
+    expect(sent?.[1]).toMatchObject({ type: 'pong' })
+    const light = make().connect()
+    light.say?.({ type: 'node_status' })
+    expect(light.sent?.[0]).toEqual({
+      type: 'node_status',
+      node_id: identity.nodeId,
+      node_type: 'gateway',
+      version: '0.0.0',
+      name: 'test',
+      peers: 0,
+      syncing: false,
+      metrics: [],
+      health: [],
+    })
   })
 
   test('transaction_status and chain_info', () => {

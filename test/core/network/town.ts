@@ -2,9 +2,12 @@
 // repeat or lose. What a connection carries are messages, not bytes: how lines are cut is the transport's affair.
 import * as v from 'valibot'
 import { sha256 } from '../../../core/chain/canonical.ts'
+import type { Genesis } from '../../../core/chain/genesis.ts'
 import type { JsonObject } from '../../../core/chain/json.ts'
 import { keyPairOfPem, privatePemOf, type KeyPair } from '../../../core/chain/keys.ts'
 import { limitsSchema, type Limits } from '../../../core/limits.ts'
+import type { Contributed } from '../../../core/contributions.ts'
+import type { GenesisMemory } from '../../../core/network/genesis/memory.ts'
 import type { NetworkChain, NetworkSettings } from '../../../core/network/module.ts'
 import { createNetwork, type Network } from '../../../core/network/network.ts'
 import type { Peer } from '../../../core/network/peer.ts'
@@ -14,6 +17,10 @@ import { FakeChain } from './fakechain.ts'
 
 export interface TownNodeOptions {
   readonly chain?: NetworkChain | undefined
+  /** Of a node without a chain: that of a file. */
+  readonly genesis?: Genesis
+  readonly memory?: GenesisMemory
+  readonly contributed?: Contributed
   readonly key?: KeyPair
   readonly limits?: Partial<Limits>
   readonly settings?: Partial<NetworkSettings>
@@ -64,7 +71,9 @@ export class Town {
     const network = createNetwork({
       chain,
       storage: undefined,
-      genesis: chain?.genesis,
+      genesis: options.genesis ?? chain?.genesis,
+      memory: options.memory,
+      contributed: options.contributed,
       identity: key,
       node: { name: host, dataDir: '/data', port, version: '0' },
       runtime: this.world.host(host),

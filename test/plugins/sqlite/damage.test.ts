@@ -4,10 +4,14 @@ import { closeSync, openSync, writeSync } from 'node:fs'
 import { AurexError } from '../../../core/errors.ts'
 import { openLedger, type Ledger } from '../../../plugins/sqlite/index.ts'
 import { adding, genesis, makeChain, pay, storedAt } from '../../contract/storage.ts'
-import { makePending } from '../../support/blocks.ts'
+import { makeApplied, makeBlock, makePending } from '../../support/blocks.ts'
 import { temporaryFolder } from './folder.ts'
 
-const chain = makeChain(genesis.block, 4, 0n)
+const state = [
+  { key: 'user/a', value: '1' },
+  { key: 'user/b', value: '2' },
+]
+const chain = makeChain(genesis.block, 4, 0n).map((one) => ({ ...one, state }))
 const side = makeChain(genesis.block, 1, 0n, 9)[0]!
 const hash = (height: number) => chain[height - 1]!.block.current_hash
 const place = 131_072
@@ -18,7 +22,7 @@ function complaint(sql: string, ask: (ledger: Ledger) => unknown): string {
   const ledger = openLedger(folder.ledger)
   ledger.begin(genesis, genesis.block, storedAt)
   ledger.commit(adding(...chain))
-  ledger.keepSide(side.block, 16n)
+  ledger.keepSide(side.block, 16n, state)
   ledger.keepPending([makePending(genesis, pay(20, 1), storedAt)])
   ledger.close()
   const database = new Database(folder.ledger)
@@ -134,6 +138,36 @@ const cases: readonly (readonly [what: string, sql: string, ask: (ledger: Ledger
     (ledger) => [...ledger.pending()],
     'pending_rows, place 1: data: expected a JSON object',
   ],
+  [
+    'what a side block would change, cut off',
+    `UPDATE side_rows SET state = substr(state, 2)`,
+    (ledger) => ledger.stateChanges(side.block.current_hash),
+    `side_rows, current_hash ${side.block.current_hash}: state: not JSON`,
+  ],
+  [
+    'what a side block would change, of another shape',
+    `UPDATE side_rows SET state = '[["user/a", 1]]'`,
+    (ledger) => ledger.stateChanges(side.block.current_hash),
+    `side_rows, current_hash ${side.block.current_hash}: state: expected pairs of key and value`,
+  ],
+  [
+    'an entry of the outbox of a kind that there is not',
+    `UPDATE outbox_rows SET kind = 'forgotten' WHERE sequence = 2`,
+    (ledger) => ledger.outbox(0, 10),
+    'outbox_rows, sequence 2: kind: expected applied, undone or reported, got forgotten',
+  ],
+  [
+    'an entry of the outbox without its block',
+    `UPDATE outbox_rows SET hash = x'' WHERE sequence = 2`,
+    (ledger) => ledger.appliedAt(2, 10),
+    'outbox_rows, sequence 2: hash: expected 32 bytes, got 0',
+  ],
+  [
+    'a report that says nothing',
+    `UPDATE outbox_rows SET kind = 'reported' WHERE sequence = 2`,
+    (ledger) => ledger.outbox(0, 10),
+    'outbox_rows, sequence 2: body',
+  ],
 ]
 
 test.each(cases)('names the row: %s', (_what, sql, ask, names) => {
@@ -147,6 +181,24 @@ test.each([
   ['a total that is not the sum', 'UPDATE block_rows SET transactions_total = 1 WHERE height = 2', 'height 2'],
   ['a transaction too many', `UPDATE block_rows SET transactions_count = 1 WHERE height = 2`, `id ${2 * place + 1}`],
   ['a transaction too few', `DELETE FROM transaction_rows WHERE id = ${3 * place}`, 'block_rows, height 4'],
+  ['state above the head', `UPDATE state_rows SET height = 7 WHERE height = 4`, 'state_rows, height 7, key user/a'],
+  ['a first version lost', 'DELETE FROM state_rows WHERE height = 1', 'state_rows, height 2, key user/a: is_first'],
+  ['a block that was never told', 'DELETE FROM outbox_rows WHERE height = 2', 'block_rows, height 2: the outbox'],
+  [
+    'another block that was told',
+    'UPDATE outbox_rows SET hash = zeroblob(32) WHERE height = 2',
+    `block_rows, height 2: the outbox does not end with it: expected applied ${hash(2)}, got applied 000`,
+  ],
+  [
+    'a block told as undone',
+    "UPDATE outbox_rows SET kind = 'undone' WHERE height = 4",
+    'block_rows, height 4: the out',
+  ],
+  [
+    'a block told that is not there',
+    "INSERT INTO outbox_rows (kind, height, hash) VALUES ('applied', 5, zeroblob(32))",
+    'outbox_rows, sequence 5: applied, but there is no block for it',
+  ],
 ])('integrity finds: %s', (_what, sql, names) => {
   const found: (string | undefined)[] = []
   complaint(sql, (ledger) => found.push(ledger.integrity()))
@@ -166,6 +218,24 @@ test('a ledger whose last block was deleted is not taken for a shorter one', () 
   const begin = () => shorter.begin(genesis, genesis.block, storedAt)
   expect(begin).toThrow(expect.objectContaining({ code: 'ledger-damaged' }))
   expect(begin).toThrow(`id ${4 * place} (block 4, position 0): there is no block for it`)
+  shorter.close()
+})
+
+test('nor one whose last block had no transactions', () => {
+  using folder = temporaryFolder()
+  const ledger = openLedger(folder.ledger)
+  ledger.begin(genesis, genesis.block, storedAt)
+  const empty = makeBlock(genesis.block)
+  ledger.commit(adding(makeApplied(empty, 16n)))
+  ledger.report([{ index: 1, hash: empty.current_hash, body: '{}' }], 'own', [])
+  ledger.close()
+  const database = new Database(folder.ledger)
+  database.run('DELETE FROM block_rows WHERE height = 1')
+  database.close()
+  const shorter = openLedger(folder.ledger)
+  const begin = () => shorter.begin(genesis, genesis.block, storedAt)
+  expect(begin).toThrow(expect.objectContaining({ code: 'ledger-damaged' }))
+  expect(begin).toThrow('outbox_rows, sequence 1')
   shorter.close()
 })
 

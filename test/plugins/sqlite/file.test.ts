@@ -63,7 +63,7 @@ test('says whose file it is and how it writes', () => {
   const reader = new Database(folder.ledger, { readonly: true })
   const pragma = (name: string) => reader.query(`PRAGMA ${name}`).values()[0]?.[0]
   expect(pragma('application_id')).toBe(0x41555258)
-  expect(pragma('user_version')).toBe(1)
+  expect(pragma('user_version')).toBe(2)
   expect(pragma('journal_mode')).toBe('wal')
   reader.close()
   ledger.close()

@@ -26,6 +26,9 @@ function contextIn(dataDir: string) {
     on: silent,
     onPlugin: silent,
     publish: silent,
+    network: { genesis: () => genesis, peers: () => [] },
+    contribute: silent,
+    contributed: () => [],
     defer: (release) => void releases.push(release),
   }
   return { context, releases }

@@ -17,8 +17,19 @@ test('a full disk: the write is refused whole, reads go on, and work resumes whe
   const large = makeBlock(small.block, { transactions: Array.from({ length: 300 }, (_, n) => pay(n % 9, 500 + n)) })
   const pages = Number(database.query('PRAGMA page_count').values()[0]![0])
   database.run(`PRAGMA max_page_count = ${pages + 3}`)
+  const state = Array.from({ length: 500 }, (_, n) => ({ key: `user/${n}`, value: 'v'.repeat(100) }))
+  const long = '"' + 'x'.repeat(50_000) + '"'
+  ledger.records('own').write([['k', 'before']])
   const before = answersOf(ledger, [genesis.block, small.block, large])
   for (const write of [
+    () => ledger.commit(adding({ ...makeApplied(makeBlock(small.block), 32n), state })),
+    () => ledger.keepSide(makeBlock(small.block), 32n, state),
+    () => ledger.report([{ index: 1, hash: small.block.current_hash, body: long }], 'own', [['k', 'after']]),
+    () =>
+      ledger.records('own').write([
+        ['k', 'after'],
+        ['long', long],
+      ]),
     () => ledger.commit(adding(makeApplied(large, 32n))),
     () => ledger.keepPending(large.transactions.map((transaction) => makePending(genesis, transaction, storedAt))),
     () => ledger.keepSide(large, 32n),
@@ -26,10 +37,14 @@ test('a full disk: the write is refused whole, reads go on, and work resumes whe
   ]) {
     expect(codeOf(write)).toBe('storage-full')
     expect(answersOf(ledger, [genesis.block, small.block, large])).toBe(before)
+    expect(ledger.records('own').list('', undefined, 10)).toEqual([['k', 'before']])
+    expect(ledger.stateAt('user/0', 2)).toBeUndefined()
   }
   expect(ledger.integrity()).toBeUndefined()
   database.run(`PRAGMA max_page_count = ${pages + 10_000}`)
-  ledger.commit(adding(makeApplied(large, 32n)))
+  ledger.commit(adding({ ...makeApplied(large, 32n), state }))
+  expect(ledger.stateAt('user/499', 2)).toHaveLength(100)
+  expect(ledger.outbox(1, 10)).toHaveLength(1)
   expect(ledger.block(large.current_hash)).toEqual(large)
   ledger.close()
 })

@@ -47,6 +47,9 @@ export async function setUp(runtime: Runtime, options: Omit<TransportOptions, 'i
     on: () => {},
     onPlugin: () => {},
     publish: () => {},
+    network: { genesis: () => undefined, peers: () => [] },
+    contribute: () => {},
+    contributed: () => [],
     defer: (release) => void releases.push(release),
   }
   const transport = await tcp.setup(context, v.parse(tcp.config, { host: options.host ?? '127.0.0.1' }), {})

@@ -4,7 +4,7 @@ import { zeroHash } from '../../../core/chain/canonical.ts'
 import type { JsonObject } from '../../../core/chain/json.ts'
 import { purposes, type KeyPair } from '../../../core/chain/keys.ts'
 import { formatTimestamp } from '../../../core/chain/timestamp.ts'
-import { readTransaction, type ReadTransaction } from '../../../core/chain/transaction.ts'
+import { readTransaction, signTransaction, type ReadTransaction } from '../../../core/chain/transaction.ts'
 import type { Dice } from '../dice.ts'
 import { nonceFor } from '../engines.ts'
 import type { HonestNode } from '../honest.ts'
@@ -36,7 +36,8 @@ export async function blockOn(
       public_key_pem: key.pem,
       work: 1,
       tx_root: transactionsRoot(reads.map(({ hash }) => hash)),
-      state_root: zeroHash,
+      // What changes nothing of the state keeps its root.
+      state_root: parent.state_root,
       extra,
     },
     ancestry,
@@ -80,6 +81,7 @@ export const spoilers: Readonly<Record<string, Spoiler>> = {
   'a body that is not its root': (block, key) => sealed({ ...block, tx_root: 'f'.repeat(64) }, key),
   'a time in the past': (block, key) => sealed({ ...block, timestamp: '2020-01-01T00:00:00.000Z' }, key),
   'a height that does not follow': (block, key) => sealed({ ...block, index: block.index + 1 }, key),
+  'an invented state_root': (block, key) => sealed({ ...block, state_root: 'e'.repeat(64) }, key),
   "another's name": (block, key) => sealed({ ...block, miner_id: '00000000-0000-8000-8000-000000000000' }, key),
 }
 
@@ -93,6 +95,17 @@ export function withRepeated(node: HonestNode): ReadTransaction[] {
     return read.ok ? [read.value] : []
   }
   return []
+}
+
+/** Two of which the application takes only the first; without an application, one that is on the branch already. */
+export function withRivals(node: HonestNode, key: KeyPair): ReadTransaction[] {
+  const { genesis } = node.inside!.chain
+  if (genesis.application === undefined) return withRepeated(node)
+  const data = { action: 'mint', asset_id: `of ${key.address}` }
+  const rivals = [1, 2].map((nonce) =>
+    readTransaction(signTransaction(key, genesis.rules.chainId, data, nonce), genesis.rules),
+  )
+  return rivals.flatMap((read) => (read.ok ? [read.value] : []))
 }
 
 export const blockJson = (block: Block | Header): JsonObject => block as unknown as JsonObject

@@ -1,9 +1,11 @@
 import { isObject, type JsonObject } from '../../../core/chain/json.ts'
-import { blockJson, blockOn, spoilers, withRepeated } from './forge.ts'
+import { blockJson, blockOn, spoilers, withRepeated, withRivals } from './forge.ts'
 import { Puppet, type Link } from './puppet.ts'
 import { highest, someNode, type Stage, type Villain } from './troupe.ts'
 
 const kinds = Object.keys(spoilers)
+/** Transactions that no block may hold: at most once, or together. */
+const bodies = [withRepeated, withRivals]
 
 /** Sends blocks and transactions that are wrong, each in another way, and comes back under another name. */
 export class Invalid implements Villain {
@@ -46,8 +48,9 @@ export class Invalid implements Villain {
     const node = someNode(this.#stage)
     if (node === undefined) return
     const { key } = this.#puppet
-    const what = kinds[this.#next++ % (kinds.length + 1)]
-    const reads = what === undefined ? withRepeated(node) : []
+    const turn = this.#next++ % (kinds.length + bodies.length)
+    const what = kinds[turn]
+    const reads = bodies[turn - kinds.length]?.(node, key) ?? []
     const block = await blockOn(node, this.#puppet, 'spoilt', reads)
     if (block === undefined) return
     const spoilt = what === undefined ? block : spoilers[what]!(block, key, dice)

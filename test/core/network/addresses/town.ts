@@ -3,6 +3,8 @@ import { keyPairOfPem, privatePemOf, type NodeId } from '../../../../core/chain/
 import type { JsonObject } from '../../../../core/chain/json.ts'
 import { decline, found, type Refusal, type Result } from '../../../../core/errors.ts'
 import { defaultNodeLimits, type Limits } from '../../../../core/limits.ts'
+import { developmentGenesis } from '../../../../core/chain/genesis.ts'
+import { KnownGenesis } from '../../../../core/network/genesis/known.ts'
 import { addresses } from '../../../../core/network/addresses/addresses.ts'
 import { Bans } from '../../../../core/network/bans.ts'
 import { hostPortText, parseHostPort, type HostPort } from '../../../../core/network/hostport.ts'
@@ -83,11 +85,12 @@ export class Town {
       limits: { ...defaultNodeLimits, ...options.limits },
       log,
       settings: { peers: [], allow: [], dialNetworks: [], advertise: undefined, ...options.settings },
-      transports: [{ open: () => Promise.resolve(), address: () => listens }],
+      transports: [{ open: () => Promise.resolve(), address: () => listens, dial: () => Promise.resolve() }],
       emit: () => undefined,
       publicAddress: () => listens,
       peers: this.peers,
       bans: new Bans({ runtime, log, path: '/data/node.bans', bansMax: 100, fileBytesMax: 1_000_000 }),
+      known: new KnownGenesis(developmentGenesis('pow', {})),
       dial: (to) => this.#dial(to),
     }
     this.module = addresses(this.parts)

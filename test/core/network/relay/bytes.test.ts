@@ -25,6 +25,7 @@ class Counter {
       random: (length) => host.random(length),
       resolve: (name) => host.resolve(name),
       verifyInBackground: (check) => host.verifyInBackground(check),
+      http: (url, request) => host.http(url, request),
       verifyByRuleInBackground: (check) => host.verifyByRuleInBackground(check),
       listen: (name, port, handlers) => host.listen(name, port, this.#watched(handlers)),
       connect: (name, port, handlers, max) => host.connect(name, port, this.#watched(handlers), max),

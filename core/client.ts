@@ -1,38 +1,15 @@
 import * as v from 'valibot'
-import type { Hash } from '../chain/canonical.ts'
-import { parseJson, type JsonObject } from '../chain/json.ts'
-import type { Transaction } from '../chain/transaction.ts'
-import { AurexError, decline, exitCode, found, messageOf, type Result } from '../errors.ts'
-import type { TransactionStatus } from '../plugin.ts'
-import type { Runtime, Socket, Timer } from '../runtime.ts'
+import type { Hash } from './chain/canonical.ts'
+import { parseJson, type JsonObject } from './chain/json.ts'
+import type { Transaction } from './chain/transaction.ts'
+import * as answers from './clientanswers.ts'
+import type { ChainInfo, ListedNode, NodeStatus, PeerStatus, Pong, Receipt } from './clientanswers.ts'
+import { AurexError, decline, exitCode, found, messageOf, type Result } from './errors.ts'
 import { Permits } from './permits.ts'
+import type { TransactionStatus } from './plugin.ts'
+import type { Runtime, Socket, Timer } from './runtime.ts'
 
-export interface Pong {
-  readonly node_id: string
-  readonly chain_id?: Hash | undefined
-  readonly height?: number | undefined
-}
-
-export interface ChainInfo {
-  readonly chain_id: Hash
-  readonly genesis_name: string
-  readonly consensus: string
-  readonly height: number
-  readonly head: Hash
-  /** How many transactions wait to be recorded. */
-  readonly pending: number
-}
-
-/** A node that the asked one is connected with; milliseconds. */
-export type PeerStatus = v.InferOutput<typeof peerStatus>
-export type ListedNode = v.InferOutput<typeof listedNode>
-
-/** What a node said to a transaction that it took. */
-export interface Receipt {
-  readonly miner: string
-  readonly message: string
-  readonly tx_hash?: Hash | undefined
-}
+export type { ChainInfo, ListedNode, NodeStatus, PeerStatus, Pong, Receipt } from './clientanswers.ts'
 
 /**
  * A client of one node (protocol section 5). Its questions go out at once, up to a bound, and are answered in order.
@@ -48,6 +25,10 @@ export interface Client {
   /** A refusal has the node's own code. */
   submit(transaction: Transaction): Promise<Result<Receipt>>
   status(hash: Hash): Promise<TransactionStatus>
+  /** Canonical JSON of the genesis that its chain begins with, as the node tells it: `chain_id` is the SHA-256 of it. */
+  genesis(): Promise<string>
+  /** What it says of itself and its parts: for people. */
+  nodeStatus(): Promise<NodeStatus>
   /** Only a node on the same machine says. */
   peers(): Promise<readonly PeerStatus[]>
   /** Nodes that it reached, itself among them. */
@@ -78,57 +59,6 @@ export async function connect(
   await client.open()
   return client
 }
-
-const hash = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
-const count = v.pipe(v.number(), v.safeInteger())
-const pong = v.object({
-  type: v.literal('pong'),
-  node_id: v.string(),
-  chain_id: v.optional(hash),
-  height: v.optional(count),
-})
-const chainInfo = v.object({
-  type: v.literal('chain_info'),
-  chain_id: hash,
-  genesis_name: v.string(),
-  consensus: v.string(),
-  height: count,
-  head: hash,
-  pending: count,
-})
-const receipt = v.object({
-  type: v.literal('MINING_STARTED'),
-  miner: v.string(),
-  message: v.string(),
-  tx_hash: v.optional(hash),
-})
-const statusFields = { type: v.literal('transaction_status'), tx_hash: hash }
-const transactionStatus = v.variant('status', [
-  v.object({ ...statusFields, status: v.literal('pending') }),
-  v.object({ ...statusFields, status: v.literal('unknown') }),
-  v.object({
-    ...statusFields,
-    status: v.literal('included'),
-    block_index: count,
-    block_hash: hash,
-    confirmations: count,
-  }),
-])
-const peerStatus = v.object({
-  node_id: v.string(),
-  address: v.string(),
-  remote: v.string(),
-  outbound: v.boolean(),
-  node_type: v.string(),
-  height: count,
-  clock_offset_ms: v.nullable(v.number()),
-  round_trip_ms: v.nullable(v.number()),
-  connected_ms: v.number(),
-})
-const peerStatuses = v.object({ type: v.literal('peer_status'), peers: v.array(peerStatus) })
-const listedNode = v.object({ node_id: v.string(), host: v.string(), port: count })
-const nodeList = v.object({ type: v.literal('node_list'), nodes: v.array(listedNode) })
-const refusal = v.object({ type: v.literal('ERROR'), code: v.string(), error: v.string() })
 
 interface Question {
   readonly askedAt: number
@@ -192,34 +122,41 @@ class LineClient implements Client {
   }
 
   async ping(): Promise<Pong> {
-    return this.#expect(pong, await this.#ask({ type: 'ping' }))
+    return this.#expect(answers.pong, await this.#ask({ type: 'ping' }))
   }
 
   async chainInfo(): Promise<ChainInfo> {
-    return this.#expect(chainInfo, await this.#ask({ type: 'chain_info' }))
+    return this.#expect(answers.chainInfo, await this.#ask({ type: 'chain_info' }))
   }
 
   async submit(transaction: Transaction): Promise<Result<Receipt>> {
     const answer = await this.#ask({ type: 'NEW_TRANSACTION', ...transaction })
-    const refused = v.safeParse(refusal, answer)
+    const refused = v.safeParse(answers.refusal, answer)
     if (refused.success) return decline(refused.output.code, refused.output.error)
-    return found(this.#expect(receipt, answer))
+    return found(this.#expect(answers.receipt, answer))
   }
 
   async status(txHash: Hash): Promise<TransactionStatus> {
-    const answer = this.#expect(transactionStatus, await this.#ask({ type: 'transaction_status', tx_hash: txHash }))
-    if (answer.tx_hash !== txHash) throw this.#fail('bad-answer', `asked about ${txHash}, told of ${answer.tx_hash}`)
-    if (answer.status !== 'included') return { status: answer.status }
-    const { block_index: blockIndex, block_hash: blockHash, confirmations } = answer
-    return { status: 'included', blockIndex, blockHash, confirmations }
+    const answer = await this.#ask({ type: 'transaction_status', tx_hash: txHash })
+    const status = this.#expect(answers.transactionStatus, answer)
+    if (status.tx_hash !== txHash) throw this.#fail('bad-answer', `asked about ${txHash}, told of ${status.tx_hash}`)
+    return answers.statusOf(status)
+  }
+
+  async genesis(): Promise<string> {
+    return this.#expect(answers.genesisResponse, await this.#ask({ type: 'genesis_request' })).genesis
+  }
+
+  async nodeStatus(): Promise<NodeStatus> {
+    return this.#expect(answers.nodeStatus, await this.#ask({ type: 'node_status' }))
   }
 
   async peers(): Promise<readonly PeerStatus[]> {
-    return this.#expect(peerStatuses, await this.#ask({ type: 'peer_status' })).peers
+    return this.#expect(answers.peerStatuses, await this.#ask({ type: 'peer_status' })).peers
   }
 
   async nodes(): Promise<readonly ListedNode[]> {
-    return this.#expect(nodeList, await this.#ask({ type: 'node_discovery' })).nodes
+    return this.#expect(answers.nodeList, await this.#ask({ type: 'node_discovery' })).nodes
   }
 
   close(): void {
@@ -278,7 +215,7 @@ class LineClient implements Client {
     }
     const question = this.#questions.shift()
     if (question !== undefined) return question.resolve(value.value as JsonObject)
-    const said = v.safeParse(refusal, value.value)
+    const said = v.safeParse(answers.refusal, value.value)
     this.#fail('connection-lost', said.success ? `${said.output.code}: ${said.output.error}` : 'an answer to nothing')
   }
 
@@ -297,7 +234,7 @@ class LineClient implements Client {
   #expect<T>(schema: v.GenericSchema<unknown, T>, answer: JsonObject): T {
     const shaped = v.safeParse(schema, answer)
     if (shaped.success) return shaped.output
-    const said = v.safeParse(refusal, answer)
+    const said = v.safeParse(answers.refusal, answer)
     if (said.success) {
       throw new AurexError('node-refused', `${this.address}: ${said.output.code}: ${said.output.error}`, {
         exit: exitCode.unavailable,

@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { signTransaction, transactionHash } from '../../../core/chain/transaction.ts'
-import { keyPairOfPem, privatePemOf } from '../../../core/chain/keys.ts'
-import { connect } from '../../../core/commands/client.ts'
-import type { Socket } from '../../../core/runtime.ts'
-import { FakeNode } from './fakenode.ts'
-import { failure, hastyRuntime } from './testio.ts'
+import { signTransaction, transactionHash } from '../../core/chain/transaction.ts'
+import { keyPairOfPem, privatePemOf } from '../../core/chain/keys.ts'
+import { sha256Hex } from '../../core/chain/canonical.ts'
+import type { JsonObject } from '../../core/chain/json.ts'
+import { connect } from '../../core/client.ts'
+import type { Socket } from '../../core/runtime.ts'
+import { FakeNode } from './commands/fakenode.ts'
+import { failure, hastyRuntime } from './commands/testio.ts'
 
 const runtime = hastyRuntime()
 const key = keyPairOfPem(privatePemOf(new Uint8Array(32).fill(1)), 'test')
@@ -31,6 +33,45 @@ describe('the client', () => {
     expect(await client.status(hash)).toMatchObject({ status: 'included', blockIndex: 1, confirmations: 1 })
     expect(await client.submit({ ...transaction, data: { a: 2 } })).toMatchObject({ ok: false, code: 'bad-signature' })
     client.close()
+  })
+
+  test('reads every status that a node may tell, with its reason', async () => {
+    const client = await connect(runtime, '127.0.0.1', node.port)
+    const [hash, block] = ['a'.repeat(64), 'b'.repeat(64)]
+    const where = { block_index: 7, block_hash: block, confirmations: 3 }
+    const refusal = { ok: false, code: 'conflict', detail: 'why', provable: false }
+    const told: [JsonObject, object][] = [
+      [{ status: 'pending' }, { status: 'pending' }],
+      [{ status: 'unknown' }, { status: 'unknown' }],
+      [
+        { status: 'unknown', code: 'conflict', error: 'why' },
+        { status: 'unknown', refusal },
+      ],
+      [{ status: 'orphaned' }, { status: 'orphaned' }],
+      [
+        { status: 'orphaned', code: 'conflict', error: 'why' },
+        { status: 'orphaned', refusal },
+      ],
+      ...(['included', 'final'] as const).map((status): [JsonObject, object] => [
+        { status, ...where },
+        { status, blockIndex: 7, blockHash: block, confirmations: 3 },
+      ]),
+    ]
+    for (const [answer, expected] of told) {
+      node.fates.set(hash, answer)
+      expect(await client.status(hash)).toEqual(expected as never)
+    }
+    node.fates.set(hash, { status: 'included', block_index: 7 })
+    expect(await failure(client.status(hash))).toMatchObject({ code: 'bad-answer' })
+  })
+
+  test('asks for the genesis, whose hash is the chain’s id, and how the node is', async () => {
+    const client = await connect(runtime, '127.0.0.1', node.port)
+    expect(sha256Hex(await client.genesis())).toBe(node.genesis.rules.chainId)
+    node.said = { metrics: [{ name: 'a', value: 1 }], later: true }
+    expect(await client.nodeStatus()).toMatchObject({ name: 'fake', metrics: [{ name: 'a', labels: {}, value: 1 }] })
+    node.said = { metrics: [{ name: 'a', value: 'many' }] }
+    expect(await failure(client.nodeStatus())).toMatchObject({ code: 'bad-answer' })
   })
 
   test('pairs a thousand questions with their answers, some at a time', async () => {

@@ -1,0 +1,30 @@
+import type { JsonObject } from '../chain/json.ts'
+import { plain } from './messages.ts'
+import type { Catchup, ModuleParts } from './module.ts'
+import { lightNodeType } from './standing.ts'
+
+export interface NodeStatusParts extends ModuleParts {
+  readonly catchup: Pick<Catchup, 'running'>
+}
+
+/** How this node fares, with all that its plugins contribute. */
+export function nodeStatus(parts: NodeStatusParts): JsonObject {
+  const { chain, known, identity, node, peers, catchup, contributed } = parts
+  const head = chain?.head().header
+  const chainId = known.value?.rules.chainId
+  const { metrics, faults } = contributed?.figures() ?? { metrics: [], faults: [] }
+  const health = [...(contributed?.findings() ?? []), ...faults]
+  return {
+    type: 'node_status',
+    node_id: identity.nodeId,
+    node_type: chain === undefined ? lightNodeType : 'full',
+    version: node.version,
+    name: node.name,
+    ...(chainId === undefined ? {} : { chain_id: chainId }),
+    ...(head === undefined ? {} : { height: head.index, head: head.current_hash, pending: chain!.pendingCount() }),
+    peers: peers.size,
+    syncing: catchup.running,
+    metrics: metrics.map(({ name, labels, value }) => ({ name, labels: { ...labels }, value })),
+    health: health.map(({ name, status, output }) => ({ name, status, output: plain(output) })),
+  }
+}
