@@ -78,9 +78,13 @@ export class Couriers {
     return this.#all().filter(({ reachable }) => reachable).length
   }
 
+  get anyQuick(): boolean {
+    return this.#quick().length > 0
+  }
+
   /** Those that can be asked and answer quickly, each time another one first. */
   inTurn(): readonly Courier[] {
-    const quick = this.#all().filter(({ reachable, slow }) => reachable && !slow)
+    const quick = this.#quick()
     if (quick.length < 2) return quick
     const first = this.#turn++ % quick.length
     return [...quick.slice(first), ...quick.slice(0, first)]
@@ -142,6 +146,10 @@ export class Couriers {
     } finally {
       timer.cancel()
     }
+  }
+
+  #quick(): readonly Courier[] {
+    return this.#all().filter(({ reachable, slow }) => reachable && !slow)
   }
 
   #all(): readonly Courier[] {

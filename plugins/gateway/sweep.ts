@@ -74,9 +74,11 @@ export class Sweep {
 
   #fill(): void {
     while (!this.#stopped && this.#budget > 0 && this.#looks.size < looksAtOnceMax) {
-      const nodes = this.#parts.couriers.inTurn()
-      const kept = nodes.length === 0 ? undefined : this.#parts.queue.take()
+      const { couriers, queue } = this.#parts
+      const kept = couriers.anyQuick ? queue.take() : undefined
       if (kept === undefined) return
+      // Asked for when it is used, so that it is really another one's turn each time.
+      const nodes = couriers.inTurn()
       const look = this.#look(kept, nodes).finally(() => this.#looks.delete(look))
       this.#looks.add(look)
       void look.then(() => this.#fill())
@@ -104,8 +106,12 @@ export class Sweep {
       const status = kept.stage === 'unsent' ? ({ status: 'unknown' } as const) : await this.#status(node, kept)
       nowhere.asked++
       if (status === undefined) nowhere.lasting = false
-      else if (this.#isDeep(status)) return (await this.#isDeepElsewhere(kept, node, nodes)) ? 'settled' : 'there'
-      else if (status.status === 'pending' || status.status === 'included') return 'there'
+      else if (this.#isDeep(status)) {
+        if (await this.#isDeepElsewhere(kept, node, nodes)) return 'settled'
+        // Nearly there: the others are about to catch up.
+        kept.tries = 0
+        return 'there'
+      } else if (status.status === 'pending' || status.status === 'included') return 'there'
       else if (await this.#give(kept, node, nowhere)) return 'there'
     }
     return nowhere
