@@ -61,6 +61,9 @@ async function openAndSend(
 
 function checked(address: string, answer: JsonObject): JsonObject {
   if (answer['status'] !== 'failed') return answer
+  if (answer['code'] === 'unreachable') {
+    throw unavailable('nodes-unreachable', `${address}: the gateway reaches no node at the moment; ask again later`)
+  }
   const said = [answer['code'], answer['message']].filter((part) => typeof part === 'string')
   throw unavailable('gateway-refused', `${address}: ${said.join(': ') || 'failed, and it does not say why'}`)
 }

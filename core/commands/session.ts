@@ -128,7 +128,7 @@ export const interrupted = (): AurexError =>
 /** Whether the same question may be answered later, on another connection. */
 export const isLoss = (error: unknown): boolean =>
   error instanceof AurexError &&
-  ['connection-lost', 'no-answer', 'node-unreachable', 'gateway-unreachable'].includes(error.code)
+  ['connection-lost', 'no-answer', 'node-unreachable', 'gateway-unreachable', 'nodes-unreachable'].includes(error.code)
 
 const wrongChain = (address: string, expected: string, got: string): AurexError =>
   new AurexError('wrong-chain', `${address}: the node that answers now is on chain ${got}, before it was ${expected}`)

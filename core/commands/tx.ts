@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path'
 import { isObject, nestingMax, parseJsonText, type JsonObject } from '../chain/json.ts'
 import type { KeyPair } from '../chain/keys.ts'
-import { signTransaction, transactionHash } from '../chain/transaction.ts'
+import { attestTransaction, signTransaction, transactionHash } from '../chain/transaction.ts'
 import { exitCode, type ExitCode, type Refusal } from '../errors.ts'
 import { openKeyFile, openOrCreate } from '../keyfile.ts'
 import type { Command, Io } from './command.ts'
@@ -23,6 +23,7 @@ const help = `Signs transactions and submits them to a node.
 Usage: aurex tx --data <object> | --from <file> [flags]
 
   --data <object>    what the transaction says, a JSON object
+  --sender <name>    in whose name; without it the key's own address
   --nonce <n>        tells it from another that says the same
   --from <file>      .csv (the first row names the fields) or .ndjson
   --in-flight <n>    lines that are on their way at once (64)
@@ -43,6 +44,7 @@ Exit code: 0 all is in; 1 something was refused; 69 the node cannot be reached;
 
 const flags = {
   data: { type: 'string' },
+  sender: { type: 'string' },
   nonce: { type: 'integer' },
   from: { type: 'string' },
   'in-flight': { type: 'integer', min: 1, max: 1024 },
@@ -91,6 +93,9 @@ function jobOf(values: Values, io: Io) {
   }
   if (from === undefined) return { data: dataOf(data ?? '') }
   if (data !== undefined) throw usageError('bad-value', 'aurex tx: give --data or --from, not both')
+  if (values.sender !== undefined) {
+    throw usageError('bad-value', 'aurex tx: --sender belongs to --data; lines of a file are sent by the key itself')
+  }
   if (nonce !== undefined) {
     throw usageError('bad-value', 'aurex tx: --nonce belongs to --data; with --from repeated lines get theirs')
   }
@@ -120,9 +125,12 @@ function keyOf(values: Values, io: Io): KeyPair {
 }
 
 async function submitOne(session: Session, key: KeyPair, data: JsonObject, values: Values, io: Io): Promise<ExitCode> {
-  const { nonce, wait, json } = values
+  const { sender, nonce, wait, json } = values
   const chainId = session.chain.chain_id
-  const transaction = signTransaction(key, chainId, data, nonce)
+  const transaction =
+    sender === undefined
+      ? signTransaction(key, chainId, data, nonce)
+      : attestTransaction(key, chainId, sender, data, nonce)
   const hash = transactionHash(transaction, chainId)
   const submitter = new Submitter(session, io)
   const outcome = await submitter.submit(transaction, hash, wait)

@@ -93,7 +93,9 @@ async function verify(path: string, named: Named, io: Io): Promise<Report> {
     const storage = opened.slots.storage!
     const text = storage.genesis()
     if (text === undefined)
-      throw new AurexError('no-genesis', `${path}: the ledger is empty`, { exit: exitCode.config })
+      throw new AurexError('no-genesis', `${path}: there is no chain in it; a gateway alone keeps none`, {
+        exit: exitCode.config,
+      })
     const genesis = genesisOf(text, path)
     if (genesis === undefined) return { ok: false, ledger: path, row: 'meta, genesis', problem: 'it is no genesis' }
     const damage = storageDamage(storage) ?? (await audit(storage, genesis, named, io))

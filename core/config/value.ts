@@ -69,7 +69,9 @@ function readingsOf(schema: v.GenericSchema, text: string): unknown[] {
 /** `alice=10.50,bob=3` as a table of texts; nothing where it is none. */
 export function tablesOf(text: string): Readonly<Record<string, string>>[] {
   const items = itemsOf(text).map((item) => item.split('='))
-  const isTable = items.length > 0 && items.every(({ length }) => length === 2)
+  const names = new Set(items.map(([name]) => name!.trim()))
+  // One that is named twice is no table: it would say two things.
+  const isTable = items.length > 0 && names.size === items.length && items.every(({ length }) => length === 2)
   return isTable ? [Object.fromEntries(items.map(([name, value]) => [name!.trim(), value!.trim()]))] : []
 }
 

@@ -161,6 +161,7 @@ function submissionAnswer(done: string, result: Result<Submission>, withTransact
 
 function fateAnswer(fate: Fate, txId: string | undefined): JsonObject {
   const { status, txHash, blockIndex, confirmations, code, message } = fate
+  if (status === 'unreachable') return failed('unreachable', message ?? 'nobody can say at the moment')
   return {
     status,
     tx_hash: txHash ?? null,

@@ -18,6 +18,8 @@ export interface Spread {
   readonly silent: number
 }
 
+const momentMilliseconds = 1_000
+const lookMilliseconds = 20
 /** A busy node may take so many times as long as an idle one before it is slow. */
 const waitsMax = 5
 
@@ -76,6 +78,15 @@ export class Couriers {
 
   get reachable(): number {
     return this.#all().filter(({ reachable }) => reachable).length
+  }
+
+  /** Resolves when some node can be asked, or after a moment: right after a start the first connections are on their way. */
+  async anybody(): Promise<void> {
+    const { clock } = this.#parts.context.runtime
+    const end = clock.monotonic() + momentMilliseconds
+    while (!this.anyQuick && !this.#closed && clock.monotonic() < end) {
+      await new Promise<void>((go) => void clock.after(lookMilliseconds, go))
+    }
   }
 
   get anyQuick(): boolean {

@@ -13,7 +13,8 @@ export interface Submission {
 }
 
 export interface Fate {
-  readonly status: 'pending' | 'included' | 'final' | 'orphaned' | 'unknown'
+  /** `unreachable`: nobody can say at the moment. */
+  readonly status: 'pending' | 'included' | 'final' | 'orphaned' | 'unknown' | 'unreachable'
   readonly txHash: Hash | undefined
   readonly blockIndex: number | undefined
   readonly confirmations: number

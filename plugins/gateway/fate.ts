@@ -1,4 +1,4 @@
-import { decline, type Hash, type TransactionStatus } from '../../core/index.ts'
+import type { Hash, TransactionStatus } from '../../core/index.ts'
 import type { Couriers } from './couriers.ts'
 import type { Fate } from './desk.ts'
 import type { Queue } from './queue.ts'
@@ -13,6 +13,7 @@ interface FateParts {
  * answer counts. What is kept here is at least pending; why something was given up is told where no node has it.
  */
 export async function fateOf({ couriers, queue }: FateParts, hash: Hash): Promise<Fate> {
+  await couriers.anybody()
   const [first, ...others] = couriers.inTurn()
   let best = first === undefined ? undefined : await couriers.status(first, hash)
   if (best === undefined || best.status === 'unknown') {
@@ -23,12 +24,21 @@ export async function fateOf({ couriers, queue }: FateParts, hash: Hash): Promis
   if ((best === undefined || best.status === 'unknown') && queue?.has(hash) === true) {
     return { status: 'pending', txHash: hash, blockIndex: undefined, confirmations: 0 }
   }
-  const fate = fateAs(hash, best ?? { status: 'unknown', refusal: nobodySays })
-  const note = fate.status === 'unknown' || fate.status === 'orphaned' ? queue?.refusal(hash) : undefined
+  const note =
+    best === undefined || best.status === 'unknown' || best.status === 'orphaned' ? queue?.refusal(hash) : undefined
+  if (best === undefined && note === undefined) return nobodySays(hash)
+  const fate = fateAs(hash, best ?? { status: 'unknown' })
   return note === undefined ? fate : { ...fate, code: note.code, message: note.detail }
 }
 
-const nobodySays = decline('unreachable', 'no node answers at the moment; ask again later')
+/** To say anything else would be to guess: it may well be recorded. */
+const nobodySays = (hash: Hash): Fate => ({
+  status: 'unreachable',
+  txHash: hash,
+  blockIndex: undefined,
+  confirmations: 0,
+  message: 'no node answers at the moment; ask again later',
+})
 
 const strength = { unknown: 0, pending: 1, orphaned: 2, included: 3, final: 4 } as const
 

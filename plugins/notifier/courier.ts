@@ -50,6 +50,7 @@ export class Courier {
   #failuresInARow = 0
   #failingSince: number | undefined
   #lastFailure = ''
+  #damaged = false
   #lastBacklog = 0
   #waiting: News | undefined
 
@@ -99,6 +100,8 @@ export class Courier {
       failingMilliseconds:
         this.#failingSince === undefined ? 0 : this.#parts.runtime.clock.monotonic() - this.#failingSince,
       lastFailure: this.#lastFailure,
+      /** It is the ledger that cannot be read: no try will mend that. */
+      damaged: this.#damaged,
     }
   }
 
@@ -213,6 +216,7 @@ export class Courier {
     })
     this.#failuresInARow = 0
     this.#failingSince = undefined
+    this.#damaged = false
   }
 
   /** One line when it begins: the figures tell how it goes on. */
@@ -222,9 +226,11 @@ export class Courier {
     this.#failuresInARow++
     this.#failingSince ??= runtime.clock.monotonic()
     this.#lastFailure = messageOf(error)
+    this.#damaged = error instanceof AurexError && error.code.endsWith('-damaged')
     if (this.#failuresInARow > 1) return
     const code = error instanceof AurexError ? error.code : 'failed'
-    const what = `${name} cannot be told (nothing is lost, it is tried again until it works): ${this.#lastFailure}`
+    const outlook = this.#damaged ? 'until the ledger is mended' : 'nothing is lost, it is tried again until it works'
+    const what = `${name} cannot be told (${outlook}): ${this.#lastFailure}`
     log.warn(what, { code, waiting: this.#backlog() })
   }
 }

@@ -29,12 +29,14 @@ export function healthOf(couriers: readonly Courier[]): HealthCheck {
   return {
     name: 'notifier:targets',
     check() {
-      const failing = couriers.filter(({ figures }) => figures.failingMilliseconds >= warnAfterMilliseconds)
+      const failing = couriers.filter(
+        ({ figures }) => figures.damaged || figures.failingMilliseconds >= warnAfterMilliseconds,
+      )
       if (failing.length === 0) return { status: 'pass' }
       const output = failing
         .map(({ name, figures }) => `${name}: ${figures.backlog} waiting, ${figures.lastFailure}`)
         .join('; ')
-      return { status: 'warn', output }
+      return { status: failing.some(({ figures }) => figures.damaged) ? 'fail' : 'warn', output }
     },
   }
 }

@@ -131,7 +131,7 @@ const harmless = (text: string): string =>
 const bad = (text: string, advice: string): Refusal =>
   refuse(
     'bad-target',
-    `expected ndjson://host:port, gateway://host:port or https://..., got ${harmless(text)}; ${advice}`,
+    `expected ndjson://host:port, gateway://host:port, https://... or http://..., got ${harmless(text)}; ${advice}`,
   )
 
 /** A guess at what was meant by something that is not host:port. */

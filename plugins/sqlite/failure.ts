@@ -58,4 +58,6 @@ const damagedAdvice = 'restore the file from a copy, or move it away and let the
 
 /** `ledger-damaged`: what was read in one row, or missed there, cannot be. */
 export const damaged = (location: string, table: string, row: string, what: string): AurexError =>
-  new AurexError('ledger-damaged', `${location}: ${table}, ${row}: ${what}; ${damagedAdvice}`)
+  new AurexError('ledger-damaged', `${location}: ${table}, ${row}: ${what}; ${damagedAdvice}`, {
+    exit: exitCode.config,
+  })

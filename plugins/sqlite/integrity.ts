@@ -1,6 +1,11 @@
 import type { Database } from 'bun:sqlite'
 import { messageOf } from '../../core/index.ts'
 
+/** What can be asked at every start: the last block that was recorded, as the outbox has it. */
+export const lastToldCheck = `SELECT o.sequence, o.height FROM outbox_rows AS o
+  WHERE sequence = (SELECT max(sequence) FROM outbox_rows WHERE kind <> 'reported') AND height - (kind = 'undone') <>
+    (SELECT max(height) FROM block_rows)`
+
 /** Each query answers with one text for every fault that it finds. */
 const checks = [
   // Rows and indices agree, values have their columns' types, every page is used once.
@@ -17,7 +22,7 @@ const checks = [
     FROM block_rows AS b WHERE height = (SELECT max(height) FROM block_rows)
     AND transactions_total <> (SELECT count(*) FROM transaction_rows)`,
   `SELECT 'state_rows, height ' || height || ', key ' || key || ': there is no block for it' FROM state_rows
-    WHERE height > (SELECT coalesce(max(height), -1) FROM block_rows) ORDER BY height LIMIT 1`,
+    WHERE height < 0 OR height > (SELECT coalesce(max(height), -1) FROM block_rows) ORDER BY height LIMIT 1`,
   `SELECT 'state_rows, height ' || height || ', key ' || key || ': is_first: expected ' || (1 - is_first)
     FROM state_rows AS s
     WHERE is_first <> (height = (SELECT min(height) FROM state_rows WHERE key = s.key)) LIMIT 1`,
@@ -31,16 +36,14 @@ const checks = [
     WHERE kind = 'applied' AND height > (SELECT coalesce(max(height), 0) FROM block_rows) AND NOT EXISTS
       (SELECT 1 FROM outbox_rows WHERE height = o.height AND sequence > o.sequence AND kind = 'undone')
     ORDER BY sequence LIMIT 1`,
+  `SELECT 'outbox_rows, sequence ' || sequence || ': it is the last, and the chain does not end there' FROM (${lastToldCheck})`,
 ]
 
-/** What can be asked at every start: the last block that was recorded, as the outbox has it. */
-export const lastToldCheck = `SELECT o.sequence, o.height FROM outbox_rows AS o
-  WHERE sequence = (SELECT max(sequence) FROM outbox_rows WHERE kind <> 'reported') AND height - (kind = 'undone') <>
-    (SELECT max(height) FROM block_rows)`
-
-/** And this one: rows above the last block, where it was cut off. */
-export const missingHeadCheck = `SELECT id FROM transaction_rows
-  WHERE id >= ((SELECT max(height) FROM block_rows) + 1) * 131072 ORDER BY id LIMIT 1`
+/** And these: rows of blocks that there are not, where the chain was cut off or something was put in. */
+export const strayTransactionCheck = `SELECT id FROM transaction_rows
+  WHERE id >= ((SELECT max(height) FROM block_rows) + 1) * 131072 OR id < 131072 ORDER BY id LIMIT 1`
+export const strayStateCheck = `SELECT key, height FROM state_rows
+  WHERE height < 0 OR height > (SELECT max(height) FROM block_rows) ORDER BY height LIMIT 1`
 
 /** The first thing that is wrong with the file as a whole, or undefined. */
 export function integrityOf(database: Database): string | undefined {

@@ -28,7 +28,7 @@ import { storageFailure } from './failure.ts'
 import { holdLock } from './lock.ts'
 import type { RecordedBlock } from './reader.ts'
 import { OwnRecords } from './records.ts'
-import { blob, columnsOf, difficultyOf, outboxPlace, stateText, transactionPlace, wrong } from './rows.ts'
+import { blob, columnsOf, difficultyOf, outboxPlace, statePlace, stateText, transactionPlace, wrong } from './rows.ts'
 import { placesPerBlock } from './schema.ts'
 import { Writer } from './writer.ts'
 
@@ -71,7 +71,7 @@ export class Ledger extends Writer implements Storage {
   begin(genesis: Genesis, block: Block, now: number, opening: readonly StateEntry[] = []): void {
     const known = this.genesis()
     const chainId = this.run.meta.get('chain_id')?.value
-    if (known === genesis.text && chainId === genesis.rules.chainId) return this.#refuseLostHead()
+    if (known === genesis.text && chainId === genesis.rules.chainId) return this.#refuseStrayRows()
     if (known !== undefined) throw wrongGenesis(this.location, chainId, genesis)
     this.write('writing block 0', () => {
       this.run.setMeta.run('genesis', genesis.text)
@@ -81,10 +81,17 @@ export class Ledger extends Writer implements Storage {
     })
   }
 
-  /** A file whose last blocks were deleted would pass for a shorter chain, but for what they left behind. */
-  #refuseLostHead(): void {
-    const lost = this.run.withoutBlock.get()
+  /**
+   * A file whose last blocks were deleted would pass for a shorter chain, but for what they left behind; and what was put
+   * above or below the chain would be taken for a part of it one day.
+   */
+  #refuseStrayRows(): void {
+    const lost = this.run.strayTransaction.get()
     if (lost !== null) throw wrong(transactionPlace(this.location, lost.id), 'there is no block for it')
+    const state = this.run.strayState.get()
+    if (state !== null) {
+      throw wrong(statePlace(this.location, state.key, state.height), 'there is no block for it')
+    }
     const told = this.run.lastTold.get()
     if (told === null) return
     const height = this.headBlock().height

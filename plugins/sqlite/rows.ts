@@ -79,6 +79,12 @@ export const outboxPlace = (location: string, sequence: number): Place => ({
   row: `sequence ${sequence}`,
 })
 
+export const statePlace = (location: string, key: string, height: number): Place => ({
+  location,
+  table: 'state_rows',
+  row: `height ${height}, key ${key}`,
+})
+
 /** The header in a row. Throws `ledger-damaged` unless it is the header that the row says it is. */
 export function headerOfRow(row: BlockRow | SideRow, place: Place): SealedHeader {
   const header = parseObject(row.header, 'header', place) as Partial<SealedHeader>

@@ -89,7 +89,7 @@ PRAGMA application_id = ${applicationId};
 const second = `
 CREATE TABLE state_rows (
   key TEXT NOT NULL,
-  height INTEGER NOT NULL,
+  height INTEGER NOT NULL CHECK (height >= 0),
   value TEXT,
   is_first INTEGER NOT NULL,
   PRIMARY KEY (key, height)

@@ -1,6 +1,6 @@
 import type { Database } from 'bun:sqlite'
 import type { NodeRecord } from '../../core/index.ts'
-import { lastToldCheck, missingHeadCheck } from './integrity.ts'
+import { lastToldCheck, strayStateCheck, strayTransactionCheck } from './integrity.ts'
 import type { BlockRow, OutboxRow, SideRow, StateRow, TransactionColumns, TransactionRow } from './rows.ts'
 
 const blockColumns = 'height, current_hash, header, difficulty, total_work, transactions_count, transactions_total'
@@ -30,7 +30,8 @@ export function prepareStatements(database: Database) {
       'INSERT INTO block_rows (height, hash, header, difficulty, total_work, transactions_count, transactions_total,' +
         ' written_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     ),
-    withoutBlock: get<{ id: number }, []>(missingHeadCheck),
+    strayTransaction: get<{ id: number }, []>(strayTransactionCheck),
+    strayState: get<{ key: string; height: number }, []>(strayStateCheck),
     lastTold: get<{ sequence: number; height: number }, []>(lastToldCheck),
     dropBlock: run<[number]>('DELETE FROM block_rows WHERE height = ?'),
 

@@ -23,6 +23,35 @@ const people = `
   ${text('to')} AS to_user,
   ${decimal('amount')} AS amount`
 
+/** `who`: the columns from_user, to_user and amount. */
+const transactionsView = (who: string): string => `CREATE VIEW transactions AS SELECT
+  t.id AS id,
+  t.tx_hash AS tx_hash,
+  b.current_hash AS block_hash,
+  t.sender AS sender,
+  t.data AS data,
+  t.signature AS signature,${who},
+  'committed' AS status,
+  ${iso('t.received_at')} AS start_timestamp,
+  ${iso('b.written_at')} AS end_timestamp,
+  b.height AS block_index,
+  t.nonce AS nonce,
+  t.public_key_pem AS public_key_pem
+-- Both forms of one condition, so that either table can be looked up from the other.
+FROM transaction_rows AS t JOIN block_rows AS b
+  ON b.height = t.id >> 17 AND t.id >= b.height << 17 AND t.id < (b.height + 1) << 17
+-- The same types in both halves: only then does SQLite look each one up by its index.
+UNION ALL SELECT
+  CAST(4503599627370496 + place AS INTEGER), tx_hash, CAST(NULL AS TEXT), sender, data, signature,${who},
+  'pending', ${iso('received_at')}, NULL, CAST(NULL AS INTEGER), nonce, public_key_pem
+FROM pending_rows;`
+
+/** A purchase may say its amount under the name of price alone. */
+const peopleAndPrices = `
+  coalesce(${text('from')}, sender) AS from_user,
+  ${text('to')} AS to_user,
+  coalesce(${decimal('amount')}, CASE WHEN ${text('action')} = 'purchase' THEN ${decimal('price')} END) AS amount`
+
 /**
  * What the first version of the schema shows. A released step of the schema is never changed, so neither is this.
  *
@@ -49,27 +78,7 @@ CREATE VIEW blocks AS SELECT
   ${iso('written_at')} AS written_at
 FROM block_rows;
 
-CREATE VIEW transactions AS SELECT
-  t.id AS id,
-  t.tx_hash AS tx_hash,
-  b.current_hash AS block_hash,
-  t.sender AS sender,
-  t.data AS data,
-  t.signature AS signature,${people},
-  'committed' AS status,
-  ${iso('t.received_at')} AS start_timestamp,
-  ${iso('b.written_at')} AS end_timestamp,
-  b.height AS block_index,
-  t.nonce AS nonce,
-  t.public_key_pem AS public_key_pem
--- Both forms of one condition, so that either table can be looked up from the other.
-FROM transaction_rows AS t JOIN block_rows AS b
-  ON b.height = t.id >> 17 AND t.id >= b.height << 17 AND t.id < (b.height + 1) << 17
--- The same types in both halves: only then does SQLite look each one up by its index.
-UNION ALL SELECT
-  CAST(4503599627370496 + place AS INTEGER), tx_hash, CAST(NULL AS TEXT), sender, data, signature,${people},
-  'pending', ${iso('received_at')}, NULL, CAST(NULL AS INTEGER), nonce, public_key_pem
-FROM pending_rows;
+${transactionsView(people)}
 
 CREATE VIEW nodes AS SELECT
   node_id, host, port, node_type, status, ${iso('last_seen')} AS last_seen
@@ -111,6 +120,9 @@ const headerTime = (height: string): string =>
 
 /** What the second version of the schema adds: the market's state, by its newest versions, and the outbox. */
 export const historyViews = `
+DROP VIEW transactions;
+${transactionsView(peopleAndPrices)}
+
 CREATE VIEW users AS SELECT
   substr(oldest.key, 6) AS username,
   ${member('public_key')} AS public_key,

@@ -582,6 +582,11 @@ test('secrets are not shown, not even when they are wrong', async () => {
   )
 })
 
+test('a table that names one thing twice says two things, and is none', async () => {
+  const flags = '--plugins pow,market,sqlite --market.money strict --market.balances alice=1,alice=2'
+  expect(await thrownBy(resolve({ flags }))).toMatchObject({ code: 'bad-value' })
+})
+
 test('users, passwords and queries in URLs are not shown', async () => {
   const resolved = await resolve({ flags: '--name https://me:hush@example.com/x?token=hush' })
   const shown = explain(resolved).find(({ key }) => key === 'name')!.value

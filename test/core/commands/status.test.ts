@@ -199,6 +199,18 @@ describe('at a gateway', () => {
     expect(asks).toBe(3)
   })
 
+  test('while the gateway reaches no node, that is no word about the transaction: --wait asks again, otherwise 69', async () => {
+    gateway.answer = { status: 'failed', code: 'unreachable', message: 'no node answers at the moment' }
+    expect(await failure(asked('order-7'))).toMatchObject({ code: 'nodes-unreachable', exit: 69 })
+    let asks = 0
+    gateway.before = () => {
+      if (++asks === 3) gateway.answer = { status: 'included', block_index: 1, confirmations: 1 }
+      return true
+    }
+    expect(await asked('order-7', '--wait')).toBe(0)
+    expect(asks).toBe(3)
+  })
+
   test('its own state is told line by line', async () => {
     gateway.answer = { status: 'ok', service: 'gateway_server', queued: 2 }
     expect(await asked()).toBe(0)

@@ -46,6 +46,17 @@ describe('one transaction', () => {
     xdg.remove()
   })
 
+  test('--sender sends in a name, signed by the key beside it', async () => {
+    expect(await tx('--data', '{"action":"register"}', '--sender', 'alice', '--nonce', '3')).toBe(0)
+    const [sent] = submitted()
+    expect(sent).toMatchObject({ sender: 'alice', nonce: 3, data: { action: 'register' } })
+    expect(sent!['public_key_pem']).toMatch(/BEGIN PUBLIC KEY/)
+    const [known] = [...node.known.values()]
+    expect(io.stdout).toContain(`id     ${known!.hash}`)
+    const wrong = await failure(tx('--from', 'x.csv', '--sender', 'alice'))
+    expect(wrong).toMatchObject({ exit: 64 })
+  })
+
   test('--wait answers with its block', async () => {
     node.minesWhenAsked = true
     expect(await tx('--data', '{"a":1}', '--wait', '--json', '--nonce', '7')).toBe(0)

@@ -64,7 +64,7 @@ test('what nobody knows is unknown, and what is kept is pending at least', async
 
 test('where no node answers, it says so', async () => {
   const alone = await DeskWorld.start({ nodes: 0 })
-  expect(await alone.desk.fate({ txHash: hash })).toMatchObject({ status: 'unknown', code: 'unreachable' })
+  expect(await alone.desk.fate({ txHash: hash })).toMatchObject({ status: 'unreachable' })
   await alone.dispose()
 })
 

@@ -182,6 +182,16 @@ test.each([
   ['a transaction too many', `UPDATE block_rows SET transactions_count = 1 WHERE height = 2`, `id ${2 * place + 1}`],
   ['a transaction too few', `DELETE FROM transaction_rows WHERE id = ${3 * place}`, 'block_rows, height 4'],
   ['state above the head', `UPDATE state_rows SET height = 7 WHERE height = 4`, 'state_rows, height 7, key user/a'],
+  [
+    'a transaction before the chain',
+    `INSERT INTO transaction_rows (id, hash, sender, data, signature, received_at) VALUES (-5, zeroblob(32), 'a', '{}', 's', 0)`,
+    'transaction_rows, id -5: its block does not count it',
+  ],
+  [
+    'the last word of the outbox',
+    'UPDATE outbox_rows SET sequence = 999 WHERE sequence = 2',
+    'outbox_rows, sequence 999',
+  ],
   ['a first version lost', 'DELETE FROM state_rows WHERE height = 1', 'state_rows, height 2, key user/a: is_first'],
   ['a block that was never told', 'DELETE FROM outbox_rows WHERE height = 2', 'block_rows, height 2: the outbox'],
   [
@@ -219,6 +229,56 @@ test('a ledger whose last block was deleted is not taken for a shorter one', () 
   expect(begin).toThrow(expect.objectContaining({ code: 'ledger-damaged' }))
   expect(begin).toThrow(`id ${4 * place} (block 4, position 0): there is no block for it`)
   shorter.close()
+})
+
+const keptOut: readonly [what: string, sql: string, names: string][] = [
+  [
+    'state above the head',
+    `INSERT INTO state_rows (key, height, value, is_first) VALUES ('user/zed', 5, '{}', 1)`,
+    'state_rows, height 5, key user/zed: there is no block for it',
+  ],
+  [
+    'a transaction before the chain',
+    `INSERT INTO transaction_rows (id, hash, sender, data, signature, received_at) VALUES (-5, zeroblob(32), 'a', '{}', 's', 0)`,
+    'transaction_rows, id -5',
+  ],
+]
+
+test.each(keptOut)('nothing is built on what was put beside the chain: %s', (_what, sql, names) => {
+  using folder = temporaryFolder()
+  const ledger = openLedger(folder.ledger)
+  ledger.begin(genesis, genesis.block, storedAt)
+  ledger.commit(adding(...chain))
+  ledger.close()
+  const database = new Database(folder.ledger)
+  database.run(sql)
+  database.close()
+  const changed = openLedger(folder.ledger)
+  const begin = () => changed.begin(genesis, genesis.block, storedAt)
+  expect(begin).toThrow(expect.objectContaining({ code: 'ledger-damaged', exit: 78 }))
+  expect(begin).toThrow(names)
+  expect(changed.integrity()).toBeString()
+  changed.close()
+})
+
+test('state before the chain, which it would be built on, cannot even be put in', () => {
+  using folder = temporaryFolder()
+  openLedger(folder.ledger).close()
+  const database = new Database(folder.ledger)
+  const insert = () =>
+    database.run(
+      `INSERT INTO state_rows (key, height, value, is_first) VALUES ('user/mallory', -1, '{"balance":"5"}', 1)`,
+    )
+  expect(insert).toThrow('CHECK constraint failed')
+  // Where somebody takes the check away too, it is found.
+  database.run('PRAGMA ignore_check_constraints = ON')
+  insert()
+  database.close()
+  const changed = openLedger(folder.ledger)
+  changed.begin(genesis, genesis.block, storedAt)
+  expect(changed.integrity()).toContain('state_rows')
+  expect(() => changed.begin(genesis, genesis.block, storedAt)).toThrow('state_rows, height -1, key user/mallory')
+  changed.close()
 })
 
 test('nor one whose last block had no transactions', () => {

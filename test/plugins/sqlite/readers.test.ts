@@ -156,6 +156,22 @@ test.each([
 })
 
 test.each([
+  [{ action: 'purchase', price: '5.50' }, '5.50'],
+  [{ action: 'purchase', price: '5.50', amount: '6' }, '6'],
+  [{ action: 'data', price: '5.50' }, null],
+  [{ price: '5.50' }, null],
+])('the amount of %p is %p: a purchase may call it price', (data, shown) => {
+  const other = temporaryFolder()
+  const one = openLedger(other.ledger)
+  one.begin(genesis, genesis.block, storedAt)
+  one.keepPending([makePending(genesis, makeTransaction(genesis, 1, data), storedAt)])
+  const seen = run(['sqlite3', '-json', other.ledger, 'SELECT amount FROM transactions'])
+  one.close()
+  other[Symbol.dispose]()
+  expect(JSON.parse(seen)).toEqual([{ amount: shown }])
+})
+
+test.each([
   ['12', '12'],
   ['0.00000001', '0.00000001'],
   ['1.', null],
