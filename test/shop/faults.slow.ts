@@ -1,32 +1,22 @@
 // The same day while everything breaks: nodes and the gateway are killed and come back, and the listener is down for a
 // minute at a time.
-import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { removeFolder, temporaryFolder } from '../support/process.ts'
-import { dayWithReturns, heightsInOrder, overtold, Shop, untold } from './shop.ts'
+import { expect, test } from 'bun:test'
+import { heightsInOrder, overtold, untold, useShop } from './shop.ts'
 
 const rounds = 3
 const listenerDownMilliseconds = 60_000
 const awayMilliseconds = 3_000
-const folder = temporaryFolder()
-const file = dayWithReturns(folder, 10)
-const lines = 279 + 28
 /** So that the day outlasts the faults. */
 const secondsBetween = 0.7
-let shop: Shop
-beforeAll(async () => {
-  shop = await Shop.open()
-}, 60_000)
-afterAll(async () => {
-  await shop.close()
-  removeFolder(folder)
-}, 60_000)
+const day = useShop()
+const { file, lines } = day
 
 test('threats rows 27 and 30: nothing is lost, nothing stands there twice, every confirmation arrives', async () => {
-  const playing = shop.play(file, secondsBetween)
+  const playing = day.shop.play(file, secondsBetween)
   playing.catch(() => undefined) // awaited below
   for (let round = 0; round < rounds; round++) {
     const back = Bun.sleep(listenerDownMilliseconds)
-    await shop.killListener()
+    await day.shop.killListener()
     await Bun.sleep(awayMilliseconds)
     await awayNode(round)
     await Bun.sleep(awayMilliseconds)
@@ -35,17 +25,17 @@ test('threats rows 27 and 30: nothing is lost, nothing stands there twice, every
     // The notifier of a node that has something to tell, and the gateway that it would tell it to, at once.
     await Promise.all([awayNode(round + 1), awayGateway()])
     await back
-    await shop.startListener()
+    await day.shop.startListener()
     await Bun.sleep(awayMilliseconds)
   }
   const summary = await playing
   expect(summary).toMatchObject({ lines, taken: lines, refused: 0 })
   expect(summary.retries).toBeGreaterThan(0)
 
-  await shop.settled(lines, 180_000)
-  const blocks = shop.cluster.nodes[0]!.blocks()
-  const told = shop.told()
-  expect(shop.compare(file)).toMatchObject({ lines, differences: [] })
+  await day.shop.settled(lines, 180_000)
+  const blocks = day.shop.cluster.nodes[0]!.blocks()
+  const told = day.shop.told()
+  expect(day.shop.compare(file)).toMatchObject({ lines, differences: [] })
   expect(untold(told, blocks)).toEqual([])
   expect(overtold(told, blocks)).toEqual([])
   expect(heightsInOrder(told, blocks)).toEqual(blocks.slice(1).map((_hash, at) => at + 1))
@@ -53,14 +43,14 @@ test('threats rows 27 and 30: nothing is lost, nothing stands there twice, every
 }, 900_000)
 
 async function awayNode(place: number): Promise<void> {
-  const node = shop.cluster.nodes[place % shop.cluster.nodes.length]!
+  const node = day.shop.cluster.nodes[place % day.shop.cluster.nodes.length]!
   await node.kill()
   await Bun.sleep(awayMilliseconds)
   await node.start()
 }
 
 async function awayGateway(): Promise<void> {
-  await shop.killGateway()
+  await day.shop.killGateway()
   await Bun.sleep(awayMilliseconds)
-  await shop.startGateway()
+  await day.shop.startGateway()
 }

@@ -1,5 +1,6 @@
 // A shop with everything that it needs, as real processes: three nodes, a gateway, the server that is told of recorded
 // blocks, and the program that plays a day. What runs beside the nodes is written in Python from the protocol alone.
+import { afterAll, beforeAll } from 'bun:test'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Cluster, freePort } from '../support/cluster.ts'
@@ -176,7 +177,7 @@ function python(program: string, ...args: string[]): Program {
 }
 
 /** The file of the day and, behind it, returns: every so-many-th of its lines once more, with a negative quantity. */
-export function dayWithReturns(folder: string, every: number): string {
+function dayWithReturns(folder: string, every: number): string {
   const [head, ...lines] = readFileSync(dayFile, 'utf8').trimEnd().split(/\r?\n/)
   const returns = lines.filter((_line, at) => at % every === 0).map(returned)
   const path = join(folder, 'day.csv')
@@ -212,4 +213,25 @@ export function heightsInOrder(told: readonly Told[], blocks: readonly string[])
     .filter(({ type, block_hash }) => type === 'block_confirmation' && recorded.has(block_hash))
     .map(({ block_index }) => block_index)
   return [...new Set(heights)]
+}
+
+/** For a test file: one shop and one day of 279 purchases and 28 returns, which the file of that day has none of. */
+export function useShop() {
+  const folder = temporaryFolder()
+  const file = dayWithReturns(folder, 10)
+  let shop: Shop
+  beforeAll(async () => {
+    shop = await Shop.open()
+  }, 60_000)
+  afterAll(async () => {
+    await shop.close()
+    removeFolder(folder)
+  }, 60_000)
+  return {
+    file,
+    lines: 279 + 28,
+    get shop() {
+      return shop
+    },
+  }
 }

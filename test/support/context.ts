@@ -32,5 +32,5 @@ export function makeContext<N extends Slot = never, W extends Slot = never>(
   const release = async (): Promise<void> => {
     for (const one of releases.splice(0).toReversed()) await one()
   }
-  return { context, contributed, release }
+  return { context, contributed, release, releases }
 }

@@ -31,3 +31,10 @@ export async function firstLine(stdout: ReadableStream<Uint8Array>): Promise<str
   }
   return text.split('\n')[0]!
 }
+
+/** What a program says that is run to its end. */
+export function run(command: string[]): string {
+  const { stdout, stderr, exitCode } = Bun.spawnSync(command)
+  if (exitCode !== 0) throw new Error(stderr.toString())
+  return stdout.toString()
+}

@@ -5,7 +5,7 @@ import type { StateEntry } from '../../../core/plugin.ts'
 import { openLedger, type Ledger } from '../../../plugins/sqlite/index.ts'
 import { adding, codeOf, genesis, storedAt } from '../../contract/storage.ts'
 import { makeApplied, makeBlock, makePending, makeTransaction } from '../../support/blocks.ts'
-import { temporaryFolder } from './folder.ts'
+import { run, temporaryFolder } from './folder.ts'
 
 const folder = temporaryFolder()
 let ledger: Ledger
@@ -55,12 +55,6 @@ afterAll(() => {
 })
 
 type Row = Record<string, unknown>
-
-function run(command: string[]): string {
-  const { stdout, stderr, exitCode } = Bun.spawnSync(command)
-  if (exitCode !== 0) throw new Error(stderr.toString())
-  return stdout.toString()
-}
 
 const python =
   'import json, sqlite3, sys\nrows = sqlite3.connect(sys.argv[1])\nrows.row_factory = sqlite3.Row\n' +

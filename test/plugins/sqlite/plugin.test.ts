@@ -2,37 +2,13 @@ import { expect, test } from 'bun:test'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { bunRuntime } from '../../../core/bun.ts'
-import { defaultNodeLimits } from '../../../core/limits.ts'
-import type { Context } from '../../../core/plugin.ts'
 import sqlite from '../../../plugins/sqlite/index.ts'
 import { genesis, storedAt } from '../../contract/storage.ts'
-import { makeKey } from '../../support/blocks.ts'
+import { makeContext } from '../../support/context.ts'
 import { temporaryFolder } from './folder.ts'
 
-/** What the plugin gets from core, and what it asked to be released. */
-function contextIn(dataDir: string) {
-  const releases: (() => void | Promise<void>)[] = []
-  const silent = () => {}
-  const context: Context = {
-    use: {},
-    node: { name: 'test', dataDir, port: 13_245, version: '0' },
-    identity: makeKey(1),
-    genesis,
-    limits: defaultNodeLimits,
-    runtime: bunRuntime(),
-    log: { debug: silent, info: silent, warn: silent, error: silent },
-    signal: new AbortController().signal,
-    on: silent,
-    onPlugin: silent,
-    publish: silent,
-    network: { genesis: () => genesis, peers: () => [] },
-    contribute: silent,
-    contributed: () => [],
-    defer: (release) => void releases.push(release),
-  }
-  return { context, releases }
-}
+const contextIn = (dataDir: string) =>
+  makeContext({ use: {}, genesis, node: { name: 'test', dataDir, port: 13_245, version: '0' } })
 
 test('opens the file of the port in the data directory, and lets go of it when the node stops', async () => {
   using folder = temporaryFolder()

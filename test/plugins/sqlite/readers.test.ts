@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { openLedger, type Ledger } from '../../../plugins/sqlite/index.ts'
 import { adding, genesis, pay, storedAt } from '../../contract/storage.ts'
 import { makeApplied, makeBlock, makeKey, makePending, makeTransaction } from '../../support/blocks.ts'
-import { temporaryFolder } from './folder.ts'
+import { run, temporaryFolder } from './folder.ts'
 
 const folder = temporaryFolder()
 let ledger: Ledger
@@ -40,12 +40,6 @@ afterAll(() => {
 })
 
 type Row = Record<string, unknown>
-
-function run(command: string[]): string {
-  const { stdout, stderr, exitCode } = Bun.spawnSync(command)
-  if (exitCode !== 0) throw new Error(stderr.toString())
-  return stdout.toString()
-}
 
 const readers: Record<string, (sql: string) => Row[]> = {
   sqlite3: (sql) => JSON.parse(run(['sqlite3', '-json', folder.ledger, sql]) || '[]') as Row[],
