@@ -9,7 +9,8 @@ const answerMillisecondsMax = 10_000
 
 /**
  * Asks a gateway one thing (protocol section 6), over a connection of its own. Throws `AurexError` with exit code 69:
- * `gateway-unreachable`, `connection-lost`, `no-answer`, `bad-answer`; and `gateway-refused` where the answer is `failed`.
+ * `gateway-unreachable`, `connection-lost`, `no-answer`, `bad-answer`; `nodes-unreachable` where it can
+ * ask nobody at the moment, and `gateway-refused` where the answer is `failed` for any other reason.
  */
 export async function askGateway(runtime: Runtime, whom: Whom, message: JsonObject): Promise<JsonObject> {
   const address = hostPortText(whom)

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { decline, excerpt, found, isHash, isNodeId, publicKeyOf, suggestion } from '../../core/index.ts'
+import { decline, excerpt, found, isHash, isNodeId, isObject, publicKeyOf, suggestion } from '../../core/index.ts'
 import type { Hash, JsonObject, Result } from '../../core/index.ts'
 
 // ---- config ----
@@ -51,10 +51,7 @@ export type GatewayConfig = v.InferOutput<typeof configSchema>
 
 // ---- requests ----
 
-const object = v.custom<JsonObject>(
-  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
-  'expected a JSON object',
-)
+const object = v.custom<JsonObject>(isObject, 'expected a JSON object')
 
 const schemas = {
   health: v.object({}),

@@ -1,14 +1,11 @@
 import * as v from 'valibot'
-import { parseAmount, publicKeyOf } from '../../core/index.ts'
+import { isObject, parseAmount, publicKeyOf } from '../../core/index.ts'
 import { isName, isPerson, nameExpected, personExpected } from './names.ts'
-
-const isTable = (value: unknown): value is Record<string, string> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 // Not `v.record`: it drops names such as `constructor` without a word, and with them somebody's money.
 const table = (expected: string, faultOf: (key: string, value: unknown) => string | undefined) =>
   v.pipe(
-    v.custom<Readonly<Record<string, string>>>(isTable, `expected ${expected}`),
+    v.custom<Readonly<Record<string, string>>>(isObject, `expected ${expected}`),
     v.rawCheck(({ dataset, addIssue }) => {
       if (!dataset.typed) return
       for (const [key, value] of Object.entries(dataset.value)) {

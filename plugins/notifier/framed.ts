@@ -1,4 +1,4 @@
-import { frameOf, FrameReader, parseJson, type Json, type JsonObject } from '../../core/index.ts'
+import { frameOf, FrameReader, isObject, parseJson, type Json } from '../../core/index.ts'
 import { exchange, type Exchange, type Talk, type Wire } from './socket.ts'
 
 /** Protocol section 6 answers a confirmation with nothing, and everything in order: what is asked after it tells. */
@@ -51,8 +51,5 @@ function refusalIn(body: Uint8Array): string | undefined {
     return 'answered with something that is no answer of a gateway; is it one that listens there?'
   return `refused it: ${textOf(code)}: ${textOf(message)}`.slice(0, refusalCharactersMax)
 }
-
-const isObject = (value: Json): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const textOf = (value: Json | undefined): string => (typeof value === 'string' ? value : JSON.stringify(value ?? null))

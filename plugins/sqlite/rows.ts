@@ -1,5 +1,5 @@
 import type { Block, Hash, JsonObject, OutboxEntry, SealedHeader, StateEntry, Transaction } from '../../core/index.ts'
-import { canonicalJson } from '../../core/index.ts'
+import { canonicalJson, isObject } from '../../core/index.ts'
 import { damaged } from './failure.ts'
 import { placesPerBlock } from './schema.ts'
 
@@ -168,10 +168,8 @@ const isStatePair = (pair: unknown): pair is readonly [string, string | null] =>
 
 function parseObject(text: string, column: string, place: Place): JsonObject {
   const value = parse(text, column, place)
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw wrong(place, `${column}: expected a JSON object`)
-  }
-  return value as JsonObject
+  if (!isObject(value)) throw wrong(place, `${column}: expected a JSON object`)
+  return value
 }
 
 function parse(text: unknown, column: string, place: Place): unknown {

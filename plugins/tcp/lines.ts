@@ -1,3 +1,5 @@
+import { isObject } from '../../core/index.ts'
+
 const newline = 0x0a
 const firstCapacityBytes = 4 * 1024
 
@@ -110,8 +112,7 @@ const utf8 = new TextDecoder()
 
 function isJsonObject(bytes: Uint8Array): boolean {
   try {
-    const value: unknown = JSON.parse(utf8.decode(bytes))
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
+    return isObject(JSON.parse(utf8.decode(bytes)))
   } catch {
     return false
   }
