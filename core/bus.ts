@@ -47,6 +47,8 @@ const coreOwnersTable: Record<OwnerOf<keyof CoreEvents>, true> = {
   reorganisation: true,
   storage: true,
   listener: true,
+  evidence: true,
+  chain: true,
 }
 /** What stands before the colon in core's own events: no plugin may bear such a name. */
 export const coreEventOwners: readonly string[] = Object.keys(coreOwnersTable)

@@ -2,7 +2,9 @@ import * as v from 'valibot'
 import type { Bus } from './bus.ts'
 import { auditLedger, damageText, type AuditParts, type Damage } from './chain/audit.ts'
 import { Chain } from './chain/chain.ts'
+import type { Contributed } from './contributions.ts'
 import { AurexError, exitCode } from './errors.ts'
+import type { PluginServices } from './services.ts'
 import type { PluginEntry } from './load.ts'
 import type { Genesis } from './chain/genesis.ts'
 import type { Application, Context } from './plugin.ts'
@@ -18,6 +20,8 @@ export interface ChainParts {
   readonly bus: Bus
   /** The ledger was found to be damaged while the node runs: it must stop. */
   readonly damaged: (error: AurexError) => void
+  readonly services: PluginServices
+  readonly contributed: Contributed
 }
 
 /** What core adds to the plugins of a node that has a ledger and an engine: the slot `chain`. */
@@ -31,16 +35,22 @@ export interface ChainHost {
 export function chainHost(parts: ChainParts): ChainHost {
   let producer: Producer | undefined
   let chain: Chain | undefined
-  const setup = async (context: Context<'storage' | 'consensus', 'application'>): Promise<Chain> => {
+  const setup = async (context: Context<'storage' | 'consensus', 'application' | 'finality'>): Promise<Chain> => {
     const { genesis, runtime, limits, log, identity } = context
     const { storage, consensus } = context.use
     if (genesis === undefined) throw new Error('a chain without a genesis: the loader must not have got here')
     const application = applicationOf(genesis, context.use.application)
+    const { finality } = context.use
+    parts.services.signing.attach(storage)
+    parts.services.evidence.attach(storage)
     storage.begin(genesis, genesis.block, runtime.clock.now(), application?.opening())
     const made = new Chain({
       genesis,
       consensus,
       application,
+      finality,
+      signing: parts.services.signing,
+      evidence: parts.services.evidence,
       storage,
       runtime,
       limits,
@@ -63,7 +73,7 @@ export function chainHost(parts: ChainParts): ChainHost {
     summary: 'the ledger and its rules',
     provides: 'chain' as const,
     needs: ['storage', 'consensus'] as const,
-    wants: ['application'] as const,
+    wants: ['application', 'finality'] as const,
     config: v.strictObject({}),
     setup,
   }

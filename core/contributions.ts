@@ -26,6 +26,8 @@ export class Contributed {
     metric: new Map(),
     health: new Map(),
     sink: new Map(),
+    wait: new Map(),
+    evidence: new Map(),
   }
 
   /** Returns how to take it back. Throws `name-taken`. */

@@ -1,7 +1,7 @@
 // Every fact that core tells, in the past tense, after it became true. Nothing depends on being heard: a listener may
 // be detached, and what must not be lost is written with the block.
 import type { SealedHeader } from './chain/block.ts'
-import type { NodeId } from './chain/keys.ts'
+import type { Address, NodeId } from './chain/keys.ts'
 import type { Hash } from './chain/canonical.ts'
 import type { Transaction } from './chain/transaction.ts'
 
@@ -40,6 +40,10 @@ export interface CoreEvents {
   'clock:differs': { readonly milliseconds: number; readonly peers: number }
   /** A heavier branch was refused since it would undo more than this node allows: somebody has to look. */
   'reorganisation:refused': { readonly block: Hash; readonly depth: number; readonly depthMax: number }
+  /** A key signed two things that contradict each other. */
+  'evidence:found': { readonly address: Address; readonly kind: string; readonly what: string }
+  /** Up to this block nothing is ever undone. */
+  'chain:finalized': { readonly index: number; readonly hash: Hash }
   'storage:failed': { readonly code: string; readonly detail: string }
   'storage:recovered': { readonly downMilliseconds: number }
   'listener:detached': { readonly owner: string; readonly event: string; readonly reason: string }

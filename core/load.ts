@@ -8,6 +8,7 @@ import type { Contributed } from './contributions.ts'
 import type { Context, LoadedPlugin, NetworkView, NodeFacts, Slot, Slots, Transport } from './plugin.ts'
 import { builtinsThatProvide, placeOf } from './resolve.ts'
 import type { Runtime } from './runtime.ts'
+import { servicesOf, type PluginServices } from './services.ts'
 
 export { resolvePlugin } from './resolve.ts'
 
@@ -29,6 +30,7 @@ export interface SetUpParts {
   readonly limits: Limits
   readonly network: NetworkView
   readonly contributed: Contributed
+  readonly services: PluginServices
   readonly logFor: (name: string) => Log
 }
 
@@ -218,6 +220,7 @@ function contextFor(
     publish: (event, fact) => bus.publish(plugin.name, event, fact),
     contribute: (kind, what) => scope.defer(contributed.add(kind, what)),
     contributed: (kind) => contributed.all(kind),
+    ...servicesOf(plugin.name, parts.services),
     defer: (release) => scope.defer(release),
   }
 }

@@ -17,6 +17,7 @@ import { lightNodeType } from './network/standing.ts'
 import { PluginsView } from './network/view.ts'
 import type { NodeFacts } from './plugin.ts'
 import type { Runtime } from './runtime.ts'
+import { openServices } from './services.ts'
 
 export interface NodeOptions {
   readonly node: NodeFacts
@@ -65,7 +66,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   })
   const view = new PluginsView(genesis)
   const contributed = new Contributed()
-  const host = chainHost({ bus, damaged: options.failed })
+  const services = openServices({
+    identity,
+    contributed,
+    clock: runtime.clock,
+    logFor: (name) => options.log.log(name),
+    emit: (event, fact) => bus.emit(event, fact),
+  })
+  const host = chainHost({ bus, damaged: options.failed, services, contributed })
   const up = await setUpPlugins({
     plugins: inOrder(options.plugins, host.entry),
     bus,
@@ -76,6 +84,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     limits,
     network: view,
     contributed,
+    services,
     logFor: (name) => options.log.log(name),
   })
   let network: Network | undefined
@@ -98,6 +107,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       settings: options.network,
       transports: up.slots.transport,
       contributed,
+      ...services,
       emit: (event, fact) => bus.emit(event, fact),
       behind: (behind) => host.producer()?.hold(behind),
       publicAddress: () => options.network.advertise ?? addressOf(up),

@@ -127,7 +127,9 @@ export class Producer {
     // Whether there is still something to record is for the engine to say.
     if (dropped > 0) return undefined
     const header = consensus.prepare(draft, ancestry)
-    const seal = await consensus.seal(header, signal)
+    const seal = await consensus.seal(header, signal, () => {
+      throw new Error('not built yet')
+    })
     if (seal === undefined || signal.aborted) return undefined
     const current_hash = headerHash(header, seal.nonce)
     const block: Block = {

@@ -10,12 +10,15 @@ import type {
   Change,
   Consensus,
   Due,
+  Finality,
   RecordedTransaction,
   Storage,
   StoredHeader,
   TransactionStatus,
 } from '../plugin.ts'
 import type { Runtime } from '../runtime.ts'
+import type { EvidenceBook } from '../evidence/book.ts'
+import type { Signing } from '../signing/signing.ts'
 import { AdmissionDesk } from './admission.ts'
 import { Ancestors } from './ancestry.ts'
 import type { Block, ReadBlock, SealedHeader } from './block.ts'
@@ -40,6 +43,11 @@ export interface ChainParts {
   readonly consensus: Consensus
   /** The one that the genesis names; undefined where it names none. */
   readonly application?: Application | undefined
+  /** The one that the genesis asks for; undefined where it asks for none. */
+  readonly finality?: Finality | undefined
+  /** Where an engine has turns: what this node's key signed. */
+  readonly signing?: Signing | undefined
+  readonly evidence?: EvidenceBook | undefined
   readonly storage: Storage
   readonly runtime: Runtime
   readonly limits: Limits
@@ -220,7 +228,8 @@ export class Chain implements ChainSlot {
 
   due(): Due {
     const { consensus, runtime } = this.#parts
-    return consensus.due(this.ancestors.of(this.head().header), this.mempool.size, runtime.clock.now())
+    const now = runtime.clock.now()
+    return consensus.due(this.ancestors.of(this.head().header), this.mempool.size, now, now)
   }
 
   status(hash: Hash): TransactionStatus {

@@ -30,7 +30,8 @@ export const purposes = {
   finality: 'aurex/finality/1',
   confirmation: 'aurex/confirmation/1',
 } as const
-export type Purpose = (typeof purposes)[keyof typeof purposes]
+/** A plugin's own is `aurex/<plugin>/1`. */
+export type Purpose = (typeof purposes)[keyof typeof purposes] | `aurex/${string}/1`
 
 /** What is signed: the purpose on a line of its own, so that a signature serves for one thing only. */
 export const signedText = (purpose: Purpose, text: string): string => `${purpose}\n${text}`

@@ -14,6 +14,7 @@ import { defaultNodeLimits } from '../limits.ts'
 import { resolvePlugin, setUpPlugins, type PluginEntry, type SetUp } from '../load.ts'
 import type { Log } from '../log.ts'
 import type { LoadedPlugin, Storage } from '../plugin.ts'
+import { openServices } from '../services.ts'
 import { version } from '../version.ts'
 import type { Command, Io } from './command.ts'
 import { readFlags, usageError } from './flags.ts'
@@ -229,17 +230,21 @@ function setUp(plugins: readonly PluginEntry[], genesis: Genesis | undefined, io
   const nothing = (): void => undefined
   const complain = (message: string): void => io.err(`${printable(message)}\n`)
   const log: Log = { debug: nothing, info: nothing, warn: complain, error: complain }
+  const { clock } = io.runtime
+  // Nothing is signed here, so any key serves.
+  const identity = keyPairOfPem(privatePemOf(io.runtime.random(32)), 'a key for this run')
+  const contributed = new Contributed()
   return setUpPlugins({
     plugins,
-    bus: createBus({ clock: io.runtime.clock, mailboxFactsMax: defaultNodeLimits.mailbox_facts_max, report: nothing }),
+    bus: createBus({ clock, mailboxFactsMax: defaultNodeLimits.mailbox_facts_max, report: nothing }),
     runtime: io.runtime,
-    // Nothing is signed here, so any key serves.
-    identity: keyPairOfPem(privatePemOf(io.runtime.random(32)), 'a key for this run'),
+    identity,
     genesis,
     node: { name: 'verify', dataDir: io.cwd, port: 0, version },
     limits: defaultNodeLimits,
     network: { genesis: () => genesis, peers: () => [] },
-    contributed: new Contributed(),
+    contributed,
+    services: openServices({ identity, contributed, clock, logFor: () => log, emit: nothing }),
     logFor: () => log,
   })
 }

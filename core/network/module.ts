@@ -11,12 +11,15 @@ import type { Log } from '../log.ts'
 import type { Connection, NodeFacts, Storage, Transport } from '../plugin.ts'
 import type { Runtime } from '../runtime.ts'
 import type { Contributed } from '../contributions.ts'
+import type { EvidenceBook } from '../evidence/book.ts'
+import type { Signing } from '../signing/signing.ts'
 import type { Bans } from './bans.ts'
 import type { KnownGenesis } from './genesis/known.ts'
 import type { GenesisMemory } from './genesis/memory.ts'
 import type { HostPort } from './hostport.ts'
 import type { Peer, PeerFacts } from './peer.ts'
 import type { Peers } from './peers.ts'
+import type { PluginMessages } from './pluginmessages.ts'
 import type { Answer } from './session.ts'
 
 /** Who sent a message: a client, or a peer. */
@@ -104,6 +107,12 @@ export interface NetworkParts {
   readonly memory?: GenesisMemory | undefined
   /** What plugins contribute, for `node_status`. */
   readonly contributed?: Contributed | undefined
+  /** What plugins say to each other. */
+  readonly messages?: PluginMessages | undefined
+  /** Proofs against keys, to be passed on. */
+  readonly evidence?: EvidenceBook | undefined
+  /** Told where another process is met that has this node's key. */
+  readonly signing?: Signing | undefined
   readonly identity: KeyPair
   readonly node: NodeFacts
   readonly runtime: Runtime

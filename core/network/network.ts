@@ -51,6 +51,7 @@ export function createNetwork(parts: NetworkParts): Network {
     catchup,
     addresses({ ...shared, dial: (to) => handshake.dial(to) }),
     dialects(shared),
+    ...(parts.messages === undefined ? [] : [parts.messages.module(peers)]),
   )
   const door = createInbox({ ...shared, farewells, modules })
   return {

@@ -1,5 +1,5 @@
 import type { Genesis } from '../chain/genesis.ts'
-import type { NetworkView } from '../plugin.ts'
+import type { NetworkView, PeerView } from '../plugin.ts'
 import type { Network } from './network.ts'
 import type { Peer } from './peer.ts'
 
@@ -22,11 +22,11 @@ export class PluginsView implements NetworkView {
   }
 
   peers() {
-    return (this.#network?.peers.all() ?? []).map(viewOf)
+    return (this.#network?.peers.all() ?? []).map(peerView)
   }
 }
 
-const viewOf = ({ nodeId, facts: { key, nodeType, listens } }: Peer) => ({
+export const peerView = ({ nodeId, facts: { key, nodeType, listens } }: Peer): PeerView => ({
   nodeId,
   address: key.address,
   nodeType,

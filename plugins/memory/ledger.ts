@@ -12,6 +12,7 @@ import {
   type NodeId,
   type NodeRecord,
   type OutboxEntry,
+  type OwnedChanges,
   type PendingTransaction,
   type RecordedTransaction,
   type SealedHeader,
@@ -54,6 +55,7 @@ export class MemoryLedger implements Storage {
   readonly #outbox = new Outbox()
   readonly #records = new Map<string, OwnRecords>()
   #rangeId = 0
+  #final = 0
 
   begin(genesis: Genesis, block: Block, _now: number, opening: readonly StateEntry[] = []): void {
     if (this.#genesis === genesis.text) return
@@ -138,11 +140,31 @@ export class MemoryLedger implements Storage {
       this.#add(recorded)
       this.#tell('applied', recorded.block)
     }
+    for (const { owner, changes } of change.records ?? []) this.#recordsOf(owner).write(changes)
+    if (change.final !== undefined) this.#finalize(change.final)
   }
 
-  keepSide(block: Block, totalWork: bigint, state?: readonly StateEntry[]): void {
+  keepSide(
+    block: Block,
+    totalWork: bigint,
+    state?: readonly StateEntry[],
+    records: readonly OwnedChanges[] = [],
+  ): void {
     const changes = orderedState(state, `side block ${block.current_hash}`)
     if (!this.#heights.has(block.current_hash)) this.#side.keep(block, totalWork, changes)
+    for (const each of records) this.#recordsOf(each.owner).write(each.changes)
+  }
+
+  sideTips(): readonly StoredHeader[] {
+    return this.#side.tips()
+  }
+
+  finalize(height: number): void {
+    this.#finalize(height)
+  }
+
+  finalHeight(): number {
+    return this.#final
   }
 
   pruneSide(belowIndex: number, blocksMax: number, bytesMax: number): void {
@@ -259,7 +281,14 @@ export class MemoryLedger implements Storage {
     this.#tell('undone', last.block)
   }
 
-  #tell(kind: 'applied' | 'undone', { index, current_hash }: Block): void {
+  #finalize(height: number): void {
+    const block = this.#chain[height]?.block
+    if (height <= this.#final || block === undefined) return
+    this.#final = height
+    this.#tell('final', block)
+  }
+
+  #tell(kind: 'applied' | 'undone' | 'final', { index, current_hash }: Block): void {
     this.#outbox.add({ kind, index, hash: current_hash, body: undefined })
   }
 

@@ -1,4 +1,12 @@
-import { canonicalJson, sidesToDrop, type Block, type Hash, type StateEntry } from '../../core/index.ts'
+import {
+  canonicalJson,
+  sealedHeaderOf,
+  sidesToDrop,
+  type Block,
+  type Hash,
+  type StateEntry,
+  type StoredHeader,
+} from '../../core/index.ts'
 
 interface Kept {
   readonly block: Block
@@ -26,6 +34,13 @@ export class SideBlocks {
     const changes = state.length === 0 ? '' : canonicalJson(state.map(({ key, value }) => [key, value ?? null]))
     const bytes = Buffer.byteLength(canonicalJson(block)) + Buffer.byteLength(changes)
     this.#blocks.set(block.current_hash, { block, totalWork, state, bytes })
+  }
+
+  tips(): StoredHeader[] {
+    const parents = new Set([...this.#blocks.values()].map(({ block }) => block.prev_hash))
+    return [...this.#blocks.values()]
+      .filter(({ block }) => !parents.has(block.current_hash))
+      .map(({ block, totalWork }) => ({ header: sealedHeaderOf(block), totalWork, recorded: false }))
   }
 
   drop(hash: Hash): void {

@@ -21,6 +21,7 @@ import {
   type Records,
   type Report,
   type StateEntry,
+  type StoredHeader,
   type Storage,
 } from '../../core/index.ts'
 import { makeFolder, openForReading, openForWriting } from './file.ts'
@@ -115,6 +116,16 @@ export class Ledger extends Writer implements Storage {
       throw unfit(this.location, `side block ${block.current_hash}: two changes of one key`)
     }
     this.writeLazily(`keeping side block ${block.current_hash}`, () => this.#addSide(block, totalWork, state))
+  }
+
+  sideTips(): readonly StoredHeader[] {
+    return []
+  }
+
+  finalize(_height: number): void {}
+
+  finalHeight(): number {
+    return 0
   }
 
   pruneSide(belowIndex: number, blocksMax: number, bytesMax: number): void {

@@ -6,7 +6,7 @@ import type { JsonObject } from '../../core/chain/json.ts'
 import type { KeyPair } from '../../core/chain/keys.ts'
 import type { Verdict } from '../../core/errors.ts'
 import type { Consensus } from '../../core/plugin.ts'
-import { ancestryOf, draftAfter, sealBranch, signedHeader, testKey, timeOf } from '../support/headers.ts'
+import { ancestryOf, draftAfter, noProposal, sealBranch, signedHeader, testKey, timeOf } from '../support/headers.ts'
 
 export interface EngineUnderTest {
   readonly engine: Consensus
@@ -137,7 +137,7 @@ export function consensusContract(name: string, make: () => Promise<EngineUnderT
       for (let index = 0; index <= blocks; index++) {
         for (const pending of [0, 1, 10_000]) {
           for (const now of [0, timeOf(branch[index]!), 8.64e15]) {
-            const due = engine.due(ancestryOf(branch.slice(0, index + 1)), pending, now)
+            const due = engine.due(ancestryOf(branch.slice(0, index + 1)), pending, now, now)
             if ('when' in due) expect(Number.isFinite(due.when)).toBe(true)
             else expect(due.waitsFor).not.toBe('')
           }
@@ -147,20 +147,20 @@ export function consensusContract(name: string, make: () => Promise<EngineUnderT
 
     test('sealing that was aborted before it began gives nothing', async () => {
       const header = engine.prepare(draftAfter(branch, key), ancestryOf(branch))
-      expect(await engine.seal(header, AbortSignal.abort())).toBeUndefined()
+      expect(await engine.seal(header, AbortSignal.abort(), noProposal)).toBeUndefined()
     })
 
     test('sealing that is aborted ends without an error, and the next one works', async () => {
       const ancestry = ancestryOf(branch)
-      const due = engine.due(ancestry, 1, timeOf(last()) + 1_000)
+      const due = engine.due(ancestry, 1, timeOf(last()) + 1_000, timeOf(last()) + 1_000)
       const at = 'when' in due ? Math.max(due.when, timeOf(last()) + 1_000) : timeOf(last()) + 1_000
       const header = engine.prepare(draftAfter(branch, key, at), ancestry)
       const attempt = new AbortController()
-      const sealing = engine.seal(header, attempt.signal)
+      const sealing = engine.seal(header, attempt.signal, noProposal)
       attempt.abort()
       // An engine may have been through already; then it must have told the truth.
       const early = await sealing
-      const seal = early ?? (await engine.seal(header, new AbortController().signal))
+      const seal = early ?? (await engine.seal(header, new AbortController().signal, noProposal))
       const sealed = signedHeader(header, seal!.nonce, key, seal!.certificate)
       expect(engine.verify(sealed, ancestry)).toEqual({ ok: true })
     })

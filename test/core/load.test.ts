@@ -11,6 +11,7 @@ import { defaultNodeLimits } from '../../core/limits.ts'
 import { resolvePlugin, setUpPlugins, type SetUpParts } from '../../core/load.ts'
 import type { Log } from '../../core/log.ts'
 import type { Context, LoadedPlugin, Slot } from '../../core/plugin.ts'
+import { testServices } from '../support/services.ts'
 
 /** What a promise is rejected with. */
 const thrownBy = async (promise: Promise<unknown>): Promise<unknown> => {
@@ -132,6 +133,7 @@ function parts(plugins: readonly LoadedPlugin[], limits: Partial<SetUpParts['lim
     limits: { ...defaultNodeLimits, ...limits },
     network: { genesis: () => undefined, peers: () => [] },
     contributed: new Contributed(),
+    services: testServices(),
     logFor,
   }
 }

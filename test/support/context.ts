@@ -3,7 +3,9 @@ import { bunRuntime } from '../../core/bun.ts'
 import { Contributed } from '../../core/contributions.ts'
 import { defaultNodeLimits } from '../../core/limits.ts'
 import type { Context, Slot } from '../../core/plugin.ts'
+import { servicesOf } from '../../core/services.ts'
 import { makeKey } from './blocks.ts'
+import { testServices } from './services.ts'
 
 /** A context with `given` in it, what was asked to be released, and what was contributed. */
 export function makeContext<N extends Slot = never, W extends Slot = never>(
@@ -26,6 +28,7 @@ export function makeContext<N extends Slot = never, W extends Slot = never>(
     publish: silent,
     contribute: (kind, what) => void releases.push(contributed.add(kind, what)),
     contributed: (kind) => contributed.all(kind),
+    ...servicesOf('test', testServices(given.identity ?? makeKey(1), contributed)),
     defer: (release) => void releases.push(release),
     ...given,
   }

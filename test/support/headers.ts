@@ -59,12 +59,17 @@ export async function sealNext(
 ): Promise<SealedHeader> {
   const ancestry = ancestryOf(branch)
   const soonest = timeOf(ancestry.parent) + 1_000
-  const due = engine.due(ancestry, 1, soonest)
+  const due = engine.due(ancestry, 1, soonest, soonest)
   if (!('when' in due)) throw new Error(`${engine.id} does not produce with a transaction pending: ${due.waitsFor}`)
   const header = engine.prepare(draftAfter(branch, key, Math.max(soonest, due.when)), ancestry)
-  const seal = await engine.seal(header, new AbortController().signal)
+  const seal = await engine.seal(header, new AbortController().signal, noProposal)
   if (seal === undefined) throw new Error(`${engine.id} sealed nothing, and nobody aborted it`)
   return signedHeader(header, seal.nonce, key, seal.certificate)
+}
+
+/** For engines that propose nothing before they seal. */
+export const noProposal = (): never => {
+  throw new Error('nothing is proposed here')
 }
 
 /** A branch of the genesis and `length` sealed blocks. */

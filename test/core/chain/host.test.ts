@@ -12,6 +12,7 @@ import { setUpPlugins, type PluginEntry, type SetUp } from '../../../core/load.t
 import type { LoadedPlugin } from '../../../core/plugin.ts'
 import instant from '../../../plugins/instant/index.ts'
 import sqlite from '../../../plugins/sqlite/index.ts'
+import { testServices } from '../../support/services.ts'
 import { someTransaction } from '../../support/chainworld.ts'
 import { countersPlugin } from '../../support/counters.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -34,8 +35,11 @@ async function start(genesis: Genesis, applications: readonly LoadedPlugin[]) {
   const runtime = bunRuntime()
   const nothing = (): void => undefined
   const bus = createBus({ clock: runtime.clock, mailboxFactsMax: 100, report: nothing })
+  const services = testServices()
   const host = chainHost({
     bus,
+    services,
+    contributed: new Contributed(),
     damaged: (error) => {
       throw error
     },
@@ -53,6 +57,7 @@ async function start(genesis: Genesis, applications: readonly LoadedPlugin[]) {
     genesis,
     node: { name: 'test', dataDir: folder, port: 0, version: '0.0.0' },
     limits: defaultNodeLimits,
+    services,
     network: { genesis: () => genesis, peers: () => [] },
     contributed: new Contributed(),
     logFor: () => ({ debug: nothing, info: nothing, warn: nothing, error: nothing }),

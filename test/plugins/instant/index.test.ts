@@ -22,13 +22,13 @@ describe('instant', () => {
   test('produces as soon as there is a transaction', async () => {
     const { engine } = await make()
     const ancestry = ancestryOf([genesisHeader(genesis)])
-    expect(engine.due(ancestry, 1, 99)).toEqual({ when: 99 })
-    expect(engine.due(ancestry, 0, 99)).toEqual({ waitsFor: 'a transaction' })
+    expect(engine.due(ancestry, 1, 99, 99)).toEqual({ when: 99 })
+    expect(engine.due(ancestry, 0, 99, 99)).toEqual({ waitsFor: 'a transaction' })
   })
 
   test('produces nothing where it is told not to', async () => {
     const { engine } = await make({ produce: false })
-    expect(engine.due(ancestryOf([genesisHeader(genesis)]), 1, 99)).toHaveProperty('waitsFor')
+    expect(engine.due(ancestryOf([genesisHeader(genesis)]), 1, 99, 99)).toHaveProperty('waitsFor')
   })
 
   test('refuses what is not as it makes it, and says why', async () => {

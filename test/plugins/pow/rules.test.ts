@@ -156,7 +156,7 @@ describe('due', () => {
   const branch = [genesisHeader(developmentGenesis('pow', {}))]
   const parentTime = timeOf(branch[0]!)
   const due = (config: Partial<PowConfig>, pending: number) =>
-    powEngine({ difficulty: 1 }, v.parse(configSchema, config), idle).due(ancestryOf(branch), pending, 5)
+    powEngine({ difficulty: 1 }, v.parse(configSchema, config), idle).due(ancestryOf(branch), pending, 5, 5)
 
   test('now with a transaction, never without', () => {
     expect(due({}, 1)).toEqual({ when: 5 })

@@ -13,6 +13,8 @@ import {
 import type { JsonObject } from '../../../core/chain/json.ts'
 import { limitsSchema } from '../../../core/limits.ts'
 import tcp from '../../../plugins/tcp/index.ts'
+import { servicesOf } from '../../../core/services.ts'
+import { testServices } from '../../support/services.ts'
 
 export interface TransportOptions {
   readonly limits?: Partial<Limits>
@@ -50,6 +52,7 @@ export async function setUp(runtime: Runtime, options: Omit<TransportOptions, 'i
     network: { genesis: () => undefined, peers: () => [] },
     contribute: () => {},
     contributed: () => [],
+    ...servicesOf('tcp', testServices(identity)),
     defer: (release) => void releases.push(release),
   }
   const transport = await tcp.setup(context, v.parse(tcp.config, { host: options.host ?? '127.0.0.1' }), {})

@@ -1,4 +1,5 @@
 import { headerHash, transactionsRoot, type Block, type Header } from '../../../core/chain/block.ts'
+import { noProposal } from '../../support/headers.ts'
 import { medianTimePast } from '../../../core/chain/ancestry.ts'
 import { zeroHash } from '../../../core/chain/canonical.ts'
 import type { JsonObject } from '../../../core/chain/json.ts'
@@ -43,7 +44,7 @@ export async function blockOn(
     ancestry,
   )
   if (header.work > workMax) return undefined
-  const seal = consensus.id === 'pow' ? { nonce: nonceFor(header) } : await consensus.seal(header, never)
+  const seal = consensus.id === 'pow' ? { nonce: nonceFor(header) } : await consensus.seal(header, never, noProposal)
   const transactions = reads.map(({ transaction }) => transaction)
   return seal && signed({ ...header, ...seal, current_hash: '', signature: '', transactions }, key)
 }
