@@ -37,7 +37,7 @@ type Served = Pick<Context<Slot>, 'signer' | 'channel' | 'serve' | 'accuse'>
 export function servicesOf(plugin: string, { signing, messages, evidence }: PluginServices): Served {
   return {
     signer: signing.signerOf(plugin),
-    channel: (name, schema, hear, options) => messages.channel(plugin, name, schema, hear as never, options),
+    channel: (name, schema, hear, options) => messages.channel(plugin, name, schema, hear, options),
     serve: (name, schema, answering) => messages.serve(plugin, name, schema, answering),
     accuse: (kind: string, proof: JsonObject): Verdict => evidence.accuse(kind, proof),
   }

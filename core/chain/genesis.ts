@@ -19,6 +19,8 @@ export interface Genesis {
   readonly application: string | undefined
   /** The application's own table, as it stands in the file; empty without an application. */
   readonly applicationParameters: JsonObject
+  /** The table of whoever says what is final, as it stands in the file; undefined: nobody does. */
+  readonly finality: JsonObject | undefined
   readonly rules: ChainRules
   /** Canonical JSON of the whole file: `chainId` is its SHA-256. */
   readonly text: string
@@ -51,6 +53,7 @@ const genesisFields = v.looseObject({
       ),
     ]),
   ),
+  finality: v.optional(v.custom<JsonObject>(isObject, 'expected a table of its parameters')),
   limits: v.optional(
     v.strictObject({
       transaction_bytes_max: limit(1024 * 1024),
@@ -73,7 +76,7 @@ export function readGenesis(value: JsonObject, where: string): Genesis {
     const what = issue.received === 'undefined' ? 'is missing' : `${issue.message}, got ${issue.received}`
     throw badGenesis(where, `${v.getDotPath(issue) ?? 'the file'}: ${what}`)
   }
-  const { name, timestamp, consensus, application, gateways, limits } = shaped.output
+  const { name, timestamp, consensus, application, gateways, limits, finality } = shaped.output
   for (const table of [consensus, application ?? '']) {
     if (Object.hasOwn(genesisFields.entries, table)) throw badGenesis(where, `${table}: is no name of a plugin`)
   }
@@ -103,6 +106,7 @@ export function readGenesis(value: JsonObject, where: string): Genesis {
     consensus,
     gateways: gateways ?? [],
     application,
+    finality: finality !== undefined,
     limits: chainLimits,
   }
   return {
@@ -112,6 +116,7 @@ export function readGenesis(value: JsonObject, where: string): Genesis {
     application,
     applicationParameters,
     parameters,
+    finality,
     rules,
     text,
     block: genesisBlock(rules, timestamp),

@@ -30,5 +30,7 @@ export interface ChainRules {
    * name. undefined: any data is taken as it is.
    */
   readonly application?: string | undefined
+  /** Whether authorities say what is final, and headers may bear their certificates. */
+  readonly finality?: boolean
   readonly limits: ChainLimits
 }

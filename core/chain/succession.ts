@@ -1,5 +1,5 @@
 import { accepted, decline, refuse, type Verdict } from '../errors.ts'
-import type { Ancestry, Consensus } from '../plugin.ts'
+import type { Ancestry, Consensus, Finality } from '../plugin.ts'
 import { medianTimePast } from './ancestry.ts'
 import type { SealedHeader } from './block.ts'
 import { zeroHash } from './canonical.ts'
@@ -8,6 +8,8 @@ import { parseTimestamp } from './timestamp.ts'
 
 interface SuccessionParts {
   readonly consensus: Consensus
+  /** Where the genesis asks for one. */
+  readonly finality?: Finality | undefined
   readonly rules: Pick<ChainRules, 'application'>
 }
 
@@ -19,7 +21,7 @@ interface SuccessionParts {
 export function checkSuccession(
   header: SealedHeader,
   ancestry: Ancestry,
-  { consensus, rules }: SuccessionParts,
+  { consensus, finality, rules }: SuccessionParts,
 ): Verdict {
   const { parent } = ancestry
   if (header.prev_hash !== parent.current_hash) {
@@ -31,12 +33,14 @@ export function checkSuccession(
   // Of a chain with an application the header alone does not tell: its block is executed later.
   if (rules.application === undefined && header.state_root !== zeroHash)
     return refuse('bad-state-root', 'state_root: expected 64 zeros')
-  if (header.finality !== undefined) return refuse('bad-finality', 'finality: this chain has no such certificates')
   if (parseTimestamp(header.timestamp)! <= medianTimePast(ancestry)) {
     return refuse('bad-timestamp', 'timestamp: expected later than the median of the last 11 blocks')
   }
   const seal = consensus.verify(header, ancestry)
-  return seal.ok ? accepted : seal
+  if (!seal.ok) return seal
+  if (finality !== undefined) return finality.verify(header, ancestry)
+  if (header.finality === undefined) return accepted
+  return refuse('bad-finality', 'finality: this chain has no such certificates')
 }
 
 /** Clocks differ: a block from the future may be good in a while, so nobody is to blame. Declines `timestamp-ahead`. */
