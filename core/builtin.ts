@@ -5,6 +5,9 @@
 export const builtins: Readonly<Record<string, () => Promise<{ readonly default: unknown }>>> = {
   pow: () => import('../plugins/pow/index.ts'),
   instant: () => import('../plugins/instant/index.ts'),
+  poa: () => import('../plugins/poa/index.ts'),
+  bft: () => import('../plugins/bft/index.ts'),
+  finality: () => import('../plugins/finality/index.ts'),
   memory: () => import('../plugins/memory/index.ts'),
   sqlite: () => import('../plugins/sqlite/index.ts'),
   gateway: () => import('../plugins/gateway/index.ts'),

@@ -1,4 +1,5 @@
 // The port to the world as Bun fills it. No other file of core touches Bun.
+import { Database, SQLiteError } from 'bun:sqlite'
 import { randomBytes, verify } from 'node:crypto'
 import {
   closeSync,
@@ -12,6 +13,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  realpathSync,
   statSync,
   unlinkSync,
   writeFileSync,
@@ -328,6 +330,34 @@ const files: Files = {
   size: (path) => statSync(path, { throwIfNoEntry: false })?.size,
   makeDirectory: (path) => void mkdirSync(path, { recursive: true, mode: 0o700 }),
   mode: (path) => statSync(path).mode & 0o777,
+  hold,
+}
+
+/** By SQLite's own lock on an empty database, as the ledger's: the system releases it however the process ends. */
+function hold(path: string): (() => void) | undefined {
+  const lockPath = `${realpathSync(path)}.lock`
+  makeEmpty(lockPath)
+  const lock = new Database(lockPath, { readwrite: true, strict: true })
+  try {
+    lock.run('PRAGMA busy_timeout = 0')
+    // Nothing is ever written: without this, an empty journal would lie beside it.
+    lock.run('PRAGMA journal_mode = MEMORY')
+    lock.run('BEGIN EXCLUSIVE')
+  } catch (error) {
+    lock.close()
+    if (error instanceof SQLiteError && error.code === 'SQLITE_BUSY') return undefined
+    throw error
+  }
+  return () => lock.close()
+}
+
+/** One that is there is not touched: who closes any descriptor of it lets go of this process's locks on it (fcntl(2)). */
+function makeEmpty(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
 }
 
 /** Half a line would spoil the next one: what the disk has no room for as a whole is taken back. */

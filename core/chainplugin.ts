@@ -2,13 +2,17 @@ import * as v from 'valibot'
 import type { Bus } from './bus.ts'
 import { auditLedger, damageText, type AuditParts, type Damage } from './chain/audit.ts'
 import { Chain } from './chain/chain.ts'
+import { chainDoor, finalityDoor } from './chain/doors.ts'
 import type { Contributed } from './contributions.ts'
 import { AurexError, exitCode } from './errors.ts'
 import type { PluginServices } from './services.ts'
 import type { PluginEntry } from './load.ts'
 import type { Genesis } from './chain/genesis.ts'
-import type { Application, Context } from './plugin.ts'
+import type { Application, Context, HealthCheck } from './plugin.ts'
 import { Producer } from './producer.ts'
+import { watchSigned } from './signedblocks.ts'
+import { checkRecord } from './signing/checkrecord.ts'
+import type { Signing } from './signing/signing.ts'
 
 /** How long a start may take to re-check the ledger before it goes on and does the rest beside its work. */
 const auditAtStartMilliseconds = 150
@@ -43,14 +47,22 @@ export function chainHost(parts: ChainParts): ChainHost {
     const { finality } = context.use
     parts.services.signing.attach(storage)
     parts.services.evidence.attach(storage)
+    parts.contributed.add('health', { name: 'signing', check: () => signingHealth(parts.services.signing) })
     storage.begin(genesis, genesis.block, runtime.clock.now(), application?.opening())
+    const { signing, evidence } = parts.services
+    const { contributed } = parts
+    const defer = (release: () => void): void => context.defer(release)
+    const hasTurns = consensus.turn !== undefined
+    const signed = hasTurns
+      ? watchSigned({ genesis, consensus, storage, signing, evidence, contributed, defer })
+      : undefined
     const made = new Chain({
       genesis,
       consensus,
       application,
       finality,
-      signing: parts.services.signing,
-      evidence: parts.services.evidence,
+      signed,
+      signedLast: hasTurns ? () => signing.signerOf('chain').last('block')?.text : undefined,
       storage,
       runtime,
       limits,
@@ -59,12 +71,14 @@ export function chainHost(parts: ChainParts): ChainHost {
       changed: (what) => producer?.changed(what),
     })
     context.defer(() => made.close())
-    const audit = auditTwice({ storage, genesis, consensus, application })
+    const audit = auditTwice({ storage, genesis, consensus, finality, application })
     const step = runFor(audit, auditAtStartMilliseconds, context)
     if (step.done === true) refuseDamage(step.value, storage.location)
     else auditBeside(audit, context, parts.damaged)
+    checkRecord({ signing, storage, consensus, nodeId: identity.nodeId })
     await made.restorePending()
-    producer = new Producer({ chain: made, consensus, identity, runtime, log })
+    openDoors(made, context)
+    producer = new Producer({ chain: made, consensus, finality, signing, identity, runtime, log })
     context.defer(() => producer?.stop())
     return (chain = made)
   }
@@ -78,6 +92,22 @@ export function chainHost(parts: ChainParts): ChainHost {
     setup,
   }
   return { entry: { plugin, config: {}, parameters: undefined }, chain: () => chain, producer: () => producer }
+}
+
+/** An authority that signs nothing looks well in everything else. */
+function signingHealth(signing: Signing): ReturnType<HealthCheck['check']> {
+  const waiting = signing.stopped()
+  if (waiting === undefined) return { status: 'pass' }
+  return { status: 'fail', output: `nothing is signed: it waits for ${waiting.waitsFor}; see: aurex why` }
+}
+
+/** Who has a say in what is recorded gets to see it, before anything is produced. */
+function openDoors(chain: Chain, { use, log }: Context<'consensus', 'finality'>): void {
+  const { consensus, finality } = use
+  finality?.open(finalityDoor(chain, log))
+  // What was final when the node stopped, or is it from now on, may not be written yet.
+  if (finality !== undefined || consensus.finalAtOnce === true) chain.reconsider()
+  consensus.open?.(chainDoor(chain, log))
 }
 
 /** Throws `wrong-application` where the one that is set up is not what the genesis names. */

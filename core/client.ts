@@ -3,13 +3,31 @@ import type { Hash } from './chain/canonical.ts'
 import { parseJson, type JsonObject } from './chain/json.ts'
 import type { Transaction } from './chain/transaction.ts'
 import * as answers from './clientanswers.ts'
-import type { ChainInfo, ListedNode, NodeStatus, PeerStatus, Pong, Receipt } from './clientanswers.ts'
+import type {
+  ChainInfo,
+  ListedEvidence,
+  ListedNode,
+  NodeStatus,
+  PeerStatus,
+  Pong,
+  Receipt,
+  WhyWait,
+} from './clientanswers.ts'
 import { AurexError, decline, exitCode, found, messageOf, type Result } from './errors.ts'
 import { Permits } from './permits.ts'
 import type { TransactionStatus } from './plugin.ts'
 import type { Runtime, Socket, Timer } from './runtime.ts'
 
-export type { ChainInfo, ListedNode, NodeStatus, PeerStatus, Pong, Receipt } from './clientanswers.ts'
+export type {
+  ChainInfo,
+  ListedEvidence,
+  ListedNode,
+  NodeStatus,
+  PeerStatus,
+  Pong,
+  Receipt,
+  WhyWait,
+} from './clientanswers.ts'
 
 /**
  * A client of one node (protocol section 5). Its questions go out at once, up to a bound, and are answered in order.
@@ -33,6 +51,12 @@ export interface Client {
   peers(): Promise<readonly PeerStatus[]>
   /** Nodes that it reached, itself among them. */
   nodes(): Promise<readonly ListedNode[]>
+  /** What its parts wait for. Only a node on the same machine says. */
+  why(): Promise<readonly WhyWait[]>
+  /** The proofs that it has against keys, the newest first. */
+  evidence(): Promise<readonly ListedEvidence[]>
+  /** Any other question, as a plugin of the node answers it: `poa.votes`. A refusal has the node's own code. */
+  question(message: JsonObject & { readonly type: string }): Promise<Result<JsonObject>>
   close(): void
 }
 
@@ -159,6 +183,20 @@ class LineClient implements Client {
     return this.#expect(answers.nodeList, await this.#ask({ type: 'node_discovery' })).nodes
   }
 
+  async why(): Promise<readonly WhyWait[]> {
+    return this.#expect(answers.why, await this.#ask({ type: 'why_request' })).waits
+  }
+
+  async evidence(): Promise<readonly ListedEvidence[]> {
+    return this.#expect(answers.evidenceList, await this.#ask({ type: 'evidence_request' })).evidence
+  }
+
+  async question(message: JsonObject & { readonly type: string }): Promise<Result<JsonObject>> {
+    const answer = await this.#ask(message)
+    const refused = v.safeParse(answers.refusal, answer)
+    return refused.success ? decline(refused.output.code, refused.output.error) : found(answer)
+  }
+
   close(): void {
     this.#fail('connection-lost', 'closed here')
   }
@@ -210,7 +248,8 @@ class LineClient implements Client {
     if (line.length === 0 || this.#fault !== undefined) return
     const value = parseJson(line)
     if (!value.ok || typeof value.value !== 'object' || value.value === null || Array.isArray(value.value)) {
-      this.#fail('bad-answer', value.ok ? 'an answer is not an object' : value.detail)
+      const wrong = value.ok ? 'an answer is not an object' : `an answer is ${value.detail}`
+      this.#fail('bad-answer', `${wrong}; a node of aurex says no such thing: see what listens there`)
       return
     }
     const question = this.#questions.shift()
@@ -263,8 +302,7 @@ function unreachable(address: string, failure: unknown): AurexError {
   const why = messageOf(failure instanceof AurexError ? (failure.cause ?? failure) : failure)
   return new AurexError(
     'node-unreachable',
-    `no node answers at ${address}: ${why}; start one with: bun run node --plugins pow,tcp,sqlite, ` +
-      'or name another with: --node host:port',
+    `no node answers at ${address}: ${why}; start one with: bun run node, or name another with: --node host:port`,
     { cause: failure, exit: exitCode.unavailable },
   )
 }

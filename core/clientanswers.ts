@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import type { Hash } from './chain/canonical.ts'
+import { isObject, type JsonObject } from './chain/json.ts'
 import { decline } from './errors.ts'
 import type { TransactionStatus } from './plugin.ts'
 
@@ -12,6 +13,10 @@ export type ChainInfo = v.InferOutput<typeof chainInfo>
 export type Receipt = v.InferOutput<typeof receipt>
 /** A node that the asked one is connected with; milliseconds. */
 export type PeerStatus = v.InferOutput<typeof peerStatus>
+/** What a part of a node waits for; `since`: as timestamps are written. */
+export type WhyWait = v.InferOutput<typeof whyWait>
+/** A proof that a key signed what no honest key signs. `proof`: null where the list would have become too long with it. */
+export type ListedEvidence = v.InferOutput<typeof listedEvidence>
 export type ListedNode = v.InferOutput<typeof listedNode>
 /** What a node says of itself. A node without a chain has no `chain_id`, `height`, `head`, `pending`. */
 export type NodeStatus = v.InferOutput<typeof nodeStatus>
@@ -19,11 +24,16 @@ export type NodeStatus = v.InferOutput<typeof nodeStatus>
 const hash = v.custom<Hash>((text) => typeof text === 'string' && /^[0-9a-f]{64}$/.test(text), 'expected a hash')
 const count = v.pipe(v.number(), v.safeInteger())
 
+const checkpoint = v.object({ index: count, hash })
+/** Up to `final` nothing is ever undone. Absent: nothing says what is final. `justified`: where the genesis asks for it. */
+const finalityFields = { final: v.optional(checkpoint), justified: v.optional(checkpoint) }
+
 export const pong = v.object({
   type: v.literal('pong'),
   node_id: v.string(),
   chain_id: v.optional(hash),
   height: v.optional(count),
+  ...finalityFields,
 })
 
 export const chainInfo = v.object({
@@ -34,6 +44,7 @@ export const chainInfo = v.object({
   height: count,
   head: hash,
   pending: count,
+  ...finalityFields,
 })
 
 export const receipt = v.object({
@@ -87,6 +98,7 @@ export const nodeStatus = v.object({
   height: v.optional(count),
   head: v.optional(hash),
   pending: v.optional(count),
+  ...finalityFields,
   peers: count,
   syncing: v.boolean(),
   metrics: v.optional(v.array(metric), []),
@@ -108,5 +120,22 @@ export const peerStatuses = v.object({ type: v.literal('peer_status'), peers: v.
 
 const listedNode = v.object({ node_id: v.string(), host: v.string(), port: count })
 export const nodeList = v.object({ type: v.literal('node_list'), nodes: v.array(listedNode) })
+
+const whyWait = v.object({
+  who: v.string(),
+  waits_for: v.string(),
+  since: v.optional(v.string()),
+  help: v.optional(v.string()),
+})
+export const why = v.object({ type: v.literal('why'), waits: v.array(whyWait) })
+
+const listedEvidence = v.object({
+  kind: v.string(),
+  address: hash,
+  what: v.string(),
+  found_at: v.string(),
+  proof: v.nullish(v.custom<JsonObject>(isObject), null),
+})
+export const evidenceList = v.object({ type: v.literal('evidence_list'), evidence: v.array(listedEvidence) })
 
 export const refusal = v.object({ type: v.literal('ERROR'), code: v.string(), error: v.string() })

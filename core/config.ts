@@ -1,11 +1,13 @@
-import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import * as v from 'valibot'
 import { builtinNames } from './builtin.ts'
 import type { Genesis } from './chain/genesis.ts'
 import { readToml, type ReadText } from './config/file.ts'
 import { peekFlags, readKeyFlags, type OwnFlags, type OwnValues } from './config/flags.ts'
-import { chooseChain } from './config/genesis.ts'
+import { wantsFinality } from './config/finality.ts'
+import { chooseChain, hasTable } from './config/genesis.ts'
 import { coreSchema, foreignVariables, isSecret, Keys, type Key } from './config/keys.ts'
+import { absolute, defaultDataDir, nonEmpty } from './config/paths.ts'
 import { badValue, configError, gatherSettings, originText, type Origin, type Setting } from './config/settings.ts'
 import type { Unused } from './config/settings.ts'
 import { readText as readValue, typeText, unwrapped, valueText } from './config/value.ts'
@@ -55,8 +57,10 @@ export interface EffectiveValue {
 export interface ResolvedConfig {
   readonly core: CoreConfig
   readonly limits: Limits
-  /** In the order in which they were named. */
+  /** In the order in which they were named, and then those that the genesis demands. */
   readonly plugins: readonly PluginEntry[]
+  /** Names of those that nobody named and the genesis demands. */
+  readonly demanded: readonly string[]
   /** undefined without an engine and without a genesis file. */
   readonly genesis: Genesis | undefined
   readonly values: readonly EffectiveValue[]
@@ -73,10 +77,14 @@ export interface ResolvedConfig {
  */
 export async function resolveConfig(input: ConfigInput): Promise<ResolvedConfig> {
   const { argv, env, cwd, readText } = input
-  const early = peekFlags(argv, ['config', 'plugins'])
+  const early = peekFlags(argv, ['config', 'plugins', 'genesis'])
   const configPath = early.get('config') ?? nonEmpty(env['AUREX_CONFIG'])
   const file = configPath === undefined ? undefined : readToml(absolute(configPath, cwd, env), readText)
-  const loaded = await loadPlugins(pluginNames(early.get('plugins'), env, file, cwd), input.resolve ?? resolvePlugin)
+  const resolve = input.resolve ?? resolvePlugin
+  const named = await loadPlugins(pluginNames(early.get('plugins'), env, file, cwd), resolve)
+  const isFinal = wantsFinality(named, { flag: early.get('genesis'), env, file, cwd }, readText)
+  const demanded = isFinal ? [await resolve('finality', cwd)] : []
+  const loaded = [...named, ...demanded]
   const keys = new Keys(loaded)
   const otherPlugins = knownPlugins.filter((name) => !loaded.some((plugin) => plugin.name === name))
   const { flags, own } = readKeyFlags(argv, keys, input.ownFlags ?? {}, otherPlugins)
@@ -92,16 +100,14 @@ export async function resolveConfig(input: ConfigInput): Promise<ResolvedConfig>
   const parseParameters = (plugin: LoadedPlugin) => plugin.parameters && parse(plugin.name, plugin.parameters, true)
   const chain = chooseChain(core.genesisPath, loaded, ofGenesis, parseParameters, readText)
   const { genesis } = chain
-  const parametersOf = (plugin: LoadedPlugin): unknown => {
-    if (plugin.provides === 'consensus') return chain.parameters
-    return plugin.provides === 'application' ? chain.applicationParameters : parseParameters(plugin)
-  }
+  const parametersOf = (plugin: LoadedPlugin): unknown =>
+    hasTable(plugin.provides) ? chain.parameters[plugin.provides] : parseParameters(plugin)
   const plugins = loaded.map((plugin, at) => ({ plugin, config: configs[at], parameters: parametersOf(plugin) }))
   if (genesis !== undefined && core.genesisPath !== undefined) {
     for (const { plugin, parameters } of plugins) noteParameters(keys, plugin, parameters, core.genesisPath, values)
   }
   const inOrder = keys.all.flatMap(({ id }) => values.get(id) ?? [])
-  return { core, limits, plugins, genesis, values: inOrder, unused, own }
+  return { core, limits, plugins, demanded: demanded.map(({ name }) => name), genesis, values: inOrder, unused, own }
 }
 
 /** What can be set, for help and for `aurex config`. */
@@ -241,7 +247,7 @@ function noteParameters(
   path: string,
   values: Map<string, EffectiveValue>,
 ): void {
-  if (provides !== 'consensus' && provides !== 'application') return
+  if (!hasTable(provides)) return
   const output = (parameters ?? {}) as Readonly<Record<string, unknown>>
   for (const key of sectionKeys(keys, name, true)) {
     values.set(key.id, { key, value: output[key.name], origin: { from: 'genesis', path } })
@@ -278,20 +284,3 @@ function coreConfig(
     logFile: pathOf('log_file'),
   }
 }
-
-/** XDG Base Directory Specification: what is not absolute there does not count. */
-function defaultDataDir(env: ConfigInput['env']): string {
-  const xdg = nonEmpty(env['XDG_DATA_HOME'])
-  if (xdg !== undefined && isAbsolute(xdg)) return join(xdg, 'aurex')
-  const home = nonEmpty(env['HOME'])
-  if (home !== undefined) return join(home, '.local', 'share', 'aurex')
-  throw configError('no-data-dir', 'data_dir: neither XDG_DATA_HOME nor HOME is set; say where with --data-dir')
-}
-
-/** A shell replaces `~` itself, a file and `--x=~/y` do not. */
-function absolute(path: string, base: string, env: ConfigInput['env']): string {
-  const home = nonEmpty(env['HOME'])
-  return path.startsWith('~/') && home !== undefined ? join(home, path.slice(2)) : resolve(base, path)
-}
-
-const nonEmpty = (text: string | undefined): string | undefined => (text === '' ? undefined : text)

@@ -38,8 +38,13 @@ export interface CoreEvents {
   'sync:ended': { readonly height: number; readonly blocks: number; readonly milliseconds: number }
   /** This clock differs from the median of the peers' by more than they can all be wrong. */
   'clock:differs': { readonly milliseconds: number; readonly peers: number }
-  /** A heavier branch was refused since it would undo more than this node allows: somebody has to look. */
-  'reorganisation:refused': { readonly block: Hash; readonly depth: number; readonly depthMax: number }
+  /** A heavier branch was refused since it would undo more than this node allows, or what is final: somebody has to look. */
+  'reorganisation:refused': {
+    readonly code: 'reorganisation-too-deep' | 'below-final'
+    readonly block: Hash
+    readonly depth: number
+    readonly depthMax: number
+  }
   /** A key signed two things that contradict each other. */
   'evidence:found': { readonly address: Address; readonly kind: string; readonly what: string }
   /** Up to this block nothing is ever undone. */

@@ -19,6 +19,7 @@ export const limitsSchema = v.strictObject({
   handshake_milliseconds_max: whole(5_000, 'a handshake, or opening a connection, must be done after so long'),
   silent_connections_max: whole(64, "connections that said nothing yet and may take an idle client's time"),
   peer_messages_per_second_max: whole(100, 'messages from one peer, without answers to our own requests'),
+  peer_channel_messages_per_second_max: whole(400, "of plugins' own messages from one peer, beside those"),
   peer_addresses_max: whole(100, 'addresses taken from one message of a peer'),
   peer_addresses_milliseconds: whole(10_000, 'between two such messages of one peer'),
   known_addresses_max: whole(1_000, 'addresses of nodes that are remembered'),

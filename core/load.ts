@@ -220,7 +220,7 @@ function contextFor(
     publish: (event, fact) => bus.publish(plugin.name, event, fact),
     contribute: (kind, what) => scope.defer(contributed.add(kind, what)),
     contributed: (kind) => contributed.all(kind),
-    ...servicesOf(plugin.name, parts.services),
+    ...servicesOf(plugin.name, parts.services, (release) => scope.defer(release)),
     defer: (release) => scope.defer(release),
   }
 }

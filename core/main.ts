@@ -15,6 +15,13 @@ const commands: Record<string, () => Promise<{ readonly command: Command }>> = {
   config: () => import('./commands/config.ts'),
   verify: () => import('./commands/verify.ts'),
   peers: () => import('./commands/peers.ts'),
+  vote: () => import('./commands/vote.ts'),
+  votes: () => import('./commands/votes.ts'),
+  why: () => import('./commands/why.ts'),
+  evidence: () => import('./commands/evidence.ts'),
+  signing: () => import('./commands/signing.ts'),
+  new: () => import('./commands/new.ts'),
+  test: () => import('./commands/test.ts'),
 }
 
 /** Runs one command; returns the exit code. */

@@ -18,6 +18,7 @@ import { PluginsView } from './network/view.ts'
 import type { NodeFacts } from './plugin.ts'
 import type { Runtime } from './runtime.ts'
 import { openServices } from './services.ts'
+import { KeyHold } from './signing/keyhold.ts'
 
 export interface NodeOptions {
   readonly node: NodeFacts
@@ -66,8 +67,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   })
   const view = new PluginsView(genesis)
   const contributed = new Contributed()
+  const keyHold = new KeyHold({ files: runtime.files, path: keyPathOf(options), clock: runtime.clock, log })
   const services = openServices({
     identity,
+    holdKey: () => keyHold.take(),
     contributed,
     clock: runtime.clock,
     logFor: (name) => options.log.log(name),
@@ -91,6 +94,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const stop = async (): Promise<void> => {
     await network?.stop()
     await up.dispose()
+    keyHold.release()
   }
   try {
     const { storage } = up.slots
@@ -110,6 +114,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       ...services,
       emit: (event, fact) => bus.emit(event, fact),
       behind: (behind) => host.producer()?.hold(behind),
+      finality: up.slots.finality,
+      producer: genesis && { engine: genesis.consensus, due: () => host.producer()?.why() },
       publicAddress: () => options.network.advertise ?? addressOf(up),
     })
     view.attach(network)
@@ -159,10 +165,13 @@ function warnOfNoWay({ network }: NodeOptions, { slots }: SetUp, log: Log): void
   log.warn('--peers names other nodes, and no transport that is loaded can connect to them; add tcp to --plugins')
 }
 
-function identityOf({ node, keyPath, runtime }: NodeOptions, log: Log): KeyPair {
-  if (keyPath !== undefined) return warned(openKeyFile(runtime.files, keyPath), log)
-  // Several nodes may share a data directory, each under its port: so do their keys and ledgers.
-  const path = join(node.dataDir, `node_${node.port}.pem`)
+/** Several nodes may share a data directory, each under its port: so do their keys and ledgers. */
+const keyPathOf = ({ node, keyPath }: NodeOptions): string => keyPath ?? join(node.dataDir, `node_${node.port}.pem`)
+
+function identityOf(options: NodeOptions, log: Log): KeyPair {
+  const { keyPath, runtime } = options
+  const path = keyPathOf(options)
+  if (keyPath !== undefined) return warned(openKeyFile(runtime.files, path), log)
   const opened = openOrCreate(runtime.files, path, (length) => runtime.random(length))
   if (opened.created) log.info('made a key for this node', { path })
   return warned(opened, log)

@@ -13,14 +13,17 @@ import type { LoadedPlugin, Slot } from './plugin.ts'
 const genesisNames = ['name', 'timestamp', 'consensus', 'application', 'gateways', 'limits', 'finality']
 /** `AUREX_LOG_LEVEL` and `AUREX_DATA_DIR` would be theirs; the others name us in logs and errors. */
 const ownNames = ['core', 'aurex', 'log', 'data', 'chain', 'network']
-const reservedNames = new Set([...genesisNames, ...coreNames, ...coreEventOwners, ...ownNames])
+/** What core signs, keeps and sends under these names: a plugin's own purposes, records and messages begin with its own. */
+const signedNames = ['tx', 'block', 'handshake', 'confirmation', 'signing', 'evidence']
+const reservedNames = new Set([...genesisNames, ...coreNames, ...coreEventOwners, ...ownNames, ...signedNames])
 
 /** What a plugin may fill; `chain` is core's own. */
-const fillable = ['storage', 'consensus', 'application', 'transport'] satisfies Slot[]
+const fillable = ['storage', 'consensus', 'finality', 'application', 'transport'] satisfies Slot[]
 const slots = [...fillable, 'chain'] satisfies Slot[]
 
 /** Same as an engine's name in a genesis. */
 const pluginName = /^[a-z][a-z0-9-]{0,31}$/
+const nameExpected = 'expected up to 32 small letters, digits and dashes'
 
 /**
  * Finds a plugin: a built-in name, a file (it starts with `.` or `/` or ends in `.ts` or `.js`; relative to `cwd`) or an
@@ -33,6 +36,13 @@ export async function resolvePlugin(name: string, cwd: string): Promise<LoadedPl
   const url = isFile(name) ? fileUrl(name, cwd) : packageUrl(name, cwd)
   const module = await imported(name, url, () => import(url) as Promise<{ readonly default?: unknown }>)
   return checked(module.default, name)
+}
+
+/** Why a plugin of one's own may not have this name; undefined where it may. */
+export function nameFault(name: string): string | undefined {
+  if (!pluginName.test(name)) return `${nameExpected}, a letter first, got ${JSON.stringify(name)}`
+  if (builtinNames.includes(name)) return `${name} is the name of a plugin that comes with aurex; choose another`
+  return reservedNames.has(name) ? `${name} is reserved; choose another` : undefined
 }
 
 /** Names of the plugins that come with aurex and fill a slot. For suggestions. */
@@ -104,10 +114,11 @@ const isObjectSchema = (value: unknown): boolean =>
 const objectSchema = v.custom<v.GenericSchema>(isObjectSchema, 'expected a valibot object: v.strictObject({ ... })')
 
 const pluginShape = v.looseObject({
-  name: v.pipe(v.string(), v.regex(pluginName, 'expected up to 32 small letters, digits and dashes')),
+  name: v.pipe(v.string(), v.regex(pluginName, nameExpected)),
   summary: v.pipe(v.string(), v.minLength(1)),
   provides: v.picklist([...fillable, 'none']),
   needs: v.array(v.picklist(slots)),
+  wants: v.optional(v.array(v.picklist(slots))),
   config: objectSchema,
   parameters: v.optional(objectSchema),
   setup: v.function(),
@@ -124,10 +135,19 @@ function checked(value: unknown, name: string): LoadedPlugin {
   }
   // What it was is what is used: the check made a copy, and a plugin may be an instance of a class.
   const plugin = value as LoadedPlugin
-  if (reservedNames.has(plugin.name)) throw broken(name, `name: ${plugin.name} is reserved; choose another`)
+  refuseName(plugin, name)
   const twice = Object.keys(entriesOf(plugin.parameters)).find((key) => key in entriesOf(plugin.config))
   if (twice !== undefined) throw broken(name, `${twice} is a key of both config and parameters; rename one`)
   return plugin
+}
+
+/** The genesis names the engine and the application; whoever says what is final it finds by the name of the slot. */
+function refuseName({ name, provides }: LoadedPlugin, given: string): void {
+  if (provides === 'finality' && name !== 'finality') {
+    throw broken(given, `name: a plugin that fills finality is called finality, got ${name}`)
+  }
+  if (provides !== 'finality' && reservedNames.has(name))
+    throw broken(given, `name: ${name} is reserved; choose another`)
 }
 
 const unknownPlugin = (message: string) => new AurexError('unknown-plugin', message, { exit: exitCode.config })

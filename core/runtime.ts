@@ -68,6 +68,12 @@ export interface Files {
   makeDirectory(path: string): void
   /** Permission bits of an existing file. */
   mode(path: string): number
+  /**
+   * Makes the caller the only one on this machine who holds an existing file, by whatever path it is reached; returns how to
+   * let go, which the end of the process does too. undefined: somebody holds it, in this process or in another. It is a hold
+   * against who asks for it alone, on a file `<path>.lock` beside it that stays. Throws where that cannot be made.
+   */
+  hold(path: string): (() => void) | undefined
 }
 
 export interface SignatureCheck {

@@ -8,7 +8,7 @@ import type { Verdict } from './errors.ts'
 import { EvidenceBook } from './evidence/book.ts'
 import { PluginMessages } from './network/pluginmessages.ts'
 import type { Context, Slot } from './plugin.ts'
-import { Signing } from './signing/signing.ts'
+import { Signing, type SigningParts } from './signing/signing.ts'
 
 /** What core does for plugins on request. */
 export interface PluginServices {
@@ -23,22 +23,27 @@ interface ServicesParts {
   readonly clock: Clock
   readonly logFor: (name: string) => Log
   readonly emit: <E extends keyof CoreEvents>(event: E, fact: CoreEvents[E]) => void
+  /** As `SigningParts.holdKey`. */
+  readonly holdKey?: SigningParts['holdKey']
 }
 
 export const openServices = ({ logFor, ...parts }: ServicesParts): PluginServices => ({
   signing: new Signing({ ...parts, log: logFor('signing') }),
-  messages: new PluginMessages(),
+  messages: new PluginMessages({ clock: parts.clock, logFor }),
   evidence: new EvidenceBook({ ...parts, log: logFor('evidence') }),
 })
 
 type Served = Pick<Context<Slot>, 'signer' | 'channel' | 'serve' | 'accuse'>
 
-/** The part of a plugin's context that these services make up. */
-export function servicesOf(plugin: string, { signing, messages, evidence }: PluginServices): Served {
+/** The part of a plugin's context that these services make up. `defer`: as the plugin's own. */
+export function servicesOf(
+  plugin: string,
+  { signing, messages, evidence }: PluginServices,
+  defer: (release: () => void) => void,
+): Served {
   return {
     signer: signing.signerOf(plugin),
-    channel: (name, schema, hear, options) => messages.channel(plugin, name, schema, hear, options),
-    serve: (name, schema, answering) => messages.serve(plugin, name, schema, answering),
+    ...messages.of(plugin, defer),
     accuse: (kind: string, proof: JsonObject): Verdict => evidence.accuse(kind, proof),
   }
 }

@@ -3,7 +3,7 @@ import { accepted, found, refuse, type Result, type Verdict } from '../errors.ts
 import type { SignatureCheck } from '../runtime.ts'
 import { canonicalJson, isHash, sha256Hex, utf8Bytes, zeroHash, type Hash } from './canonical.ts'
 import { excerpt, isObject, jsonFault, nestingMax, type Json, type JsonObject } from './json.ts'
-import { nodeIdOf, publicKeyOfPem, purposes, signedText, type NodeId, type PublicKey } from './keys.ts'
+import { nodeIdOf, publicKeyOfPem, purposes, signedText, type Address, type NodeId, type PublicKey } from './keys.ts'
 import { merkleRoot } from './merkle.ts'
 import type { ChainRules } from './rules.ts'
 import { decodeSignature, verifySignature } from './signature.ts'
@@ -102,6 +102,12 @@ export function headerOf(block: Header & Partial<Block>): Header {
 export function sealedHeaderOf(block: SealedHeader & Partial<Block>): SealedHeader {
   const { transactions: _txs, ...header } = block
   return header
+}
+
+/** Address of the key that a header bears; `''` for block 0, which nobody made. */
+export function producerOf({ public_key_pem: pem }: Header): Address {
+  const key = publicKeyOfPem(pem)
+  return key.ok ? key.value.address : ''
 }
 
 /** What miners hash, all but the decimal nonce that they append to it. */

@@ -1,42 +1,50 @@
-import { accepted, decline, found, type Result, type Verdict } from '../errors.ts'
+import { AurexError, decline, messageOf, type Result, type Verdict } from '../errors.ts'
 import type { CoreEvents } from '../events.ts'
 import type { Limits } from '../limits.ts'
 import type { Log } from '../log.ts'
 import type {
   Admission,
   Application,
-  AppliedBlock,
   Chain as ChainSlot,
   Change,
+  Checkpoint,
   Consensus,
-  Due,
   Finality,
-  RecordedTransaction,
+  OwnedChanges,
   Storage,
   StoredHeader,
-  TransactionStatus,
 } from '../plugin.ts'
 import type { Runtime } from '../runtime.ts'
-import type { EvidenceBook } from '../evidence/book.ts'
-import type { Signing } from '../signing/signing.ts'
 import { AdmissionDesk } from './admission.ts'
+import { Adoptions } from './adoptions.ts'
 import { Ancestors } from './ancestry.ts'
-import type { Block, ReadBlock, SealedHeader } from './block.ts'
+import { sealedHeaderOf, type Block, type ReadBlock } from './block.ts'
 import { Branches } from './branch.ts'
 import { zeroHash, type Hash } from './canonical.ts'
 import { DepthLimit } from './depth.ts'
 import { DiskWatch } from './diskwatch.ts'
+import { examineProposal, type ExaminationParts } from './examination.ts'
 import { Executor } from './executor.ts'
+import { Finals } from './finals.ts'
+import { ForkChoice } from './forkchoice.ts'
 import type { Genesis } from './genesis.ts'
 import { Intake } from './intake.ts'
-import { Mempool, type PoolEntry } from './mempool.ts'
+import type { NodeId } from './keys.ts'
+import { Mempool } from './mempool.ts'
+import { News } from './news.ts'
 import { Orphans } from './orphans.ts'
-import { PendingRules } from './pendingrules.ts'
+import { PendingRules, type Dropped } from './pendingrules.ts'
 import { PreparedBranch } from './preparation.ts'
-import { Recorder, type BranchResult, type Recorded } from './recorder.ts'
+import { ChainQueries } from './queries.ts'
+import { Reconsideration } from './reconsideration.ts'
+import { Recorder, type BranchResult, type Recorded, type RecordOptions } from './recorder.ts'
 import { Trail, type HeaderTrail } from './trail.ts'
-import { badSignature, readTransaction, type ReadTransaction, type Transaction } from './transaction.ts'
+import type { ReadTransaction } from './transaction.ts'
+import { TransactionDoor } from './transactiondoor.ts'
 import { Verifier } from './verifier.ts'
+import type { ChainWatcher, Fetch, SignedBlock } from './watcher.ts'
+
+export type { ChainWatcher, Fetch, HeadMove, SignedBlock } from './watcher.ts'
 
 export interface ChainParts {
   readonly genesis: Genesis
@@ -45,33 +53,17 @@ export interface ChainParts {
   readonly application?: Application | undefined
   /** The one that the genesis asks for; undefined where it asks for none. */
   readonly finality?: Finality | undefined
-  /** Where an engine has turns: what this node's key signed. */
-  readonly signing?: Signing | undefined
-  readonly evidence?: EvidenceBook | undefined
+  /** Told of every block whose signature is good, whatever becomes of it, where the engine has turns. */
+  readonly signed?: ((block: SignedBlock) => void) | undefined
+  /** The block that this node's key signed last, where the engine has turns. */
+  readonly signedLast?: (() => Hash | undefined) | undefined
   readonly storage: Storage
   readonly runtime: Runtime
   readonly limits: Limits
   readonly log: Log
   readonly emit: <E extends keyof CoreEvents>(event: E, fact: CoreEvents[E]) => void
-  /** Called after the head moved or a transaction came in: who produces looks again. */
-  readonly changed: (what: 'head' | 'transactions') => void
-}
-
-/** Whoever must know at once and without fail; called by the writer, so it only takes note and works later. */
-export interface ChainWatcher {
-  /** These transactions were admitted just now. */
-  admitted?(entries: readonly PoolEntry[]): void
-  /** The head moved. `from`: the connection that the block came by, or `local`. */
-  moved?(moved: HeadMove): void
-}
-
-export interface HeadMove {
-  readonly head: SealedHeader
-  /** Newest first. */
-  readonly undone: readonly Hash[]
-  /** Oldest first. */
-  readonly applied: readonly AppliedBlock[]
-  readonly from: string
+  /** Called after the head moved, a transaction came in, or who says when to produce would say otherwise. */
+  readonly changed: (what: 'head' | 'transactions' | 'due') => void
 }
 
 /** What a block of this node's own holds. */
@@ -86,59 +78,85 @@ export interface Draft {
  * The single writer. Whatever is slow about a block or a transaction (signatures, proof of work) is done beside it;
  * from the last check to the commit nothing awaits, so there are no locks and no interleavings.
  */
-export class Chain implements ChainSlot {
-  readonly genesis: Genesis
-  readonly mempool: Mempool
-  readonly ancestors: Ancestors
+export class Chain extends ChainQueries implements ChainSlot {
   readonly #parts: ChainParts
   readonly #trailOn: (base: StoredHeader) => Trail
   readonly #intake: Intake
   readonly #recorder: Recorder
+  readonly #reconsideration: Reconsideration
+  readonly #finals: Finals
+  readonly #examination: ExaminationParts
+  readonly #branches: Branches
   readonly #disk: DiskWatch
   readonly #orphans: Orphans
   readonly #verifier: Verifier
   readonly #desk: AdmissionDesk
+  readonly #door: TransactionDoor
   readonly #executor: Executor | undefined
   readonly #pendingRules: PendingRules | undefined
-  /** Orphans that found their parent and are on their way in. */
-  readonly #adoptions = new Set<Promise<void>>()
-  readonly #watchers: ChainWatcher[] = []
+  readonly #adoptions: Adoptions
+  readonly #news: News
+  /** Somebody is told what was just written. */
+  #writing = false
+  /** What is final or justified moved since the chains beside were last compared with the recorded one. */
+  #moved = false
   #closed = false
 
   constructor(parts: ChainParts) {
+    const { storage, genesis, log, emit } = parts
+    const { clock } = parts.runtime
+    const mempool = new Mempool(parts.limits)
+    const ancestors = new Ancestors(storage)
+    const choice = new ForkChoice({ ...parts, ancestors })
+    const disk = new DiskWatch({ clock, log, emit })
+    const finals = new Finals({ ...parts, disk })
+    super({ ...parts, clock, mempool, ancestors, choice, finals })
     this.#parts = parts
-    this.genesis = parts.genesis
-    this.mempool = new Mempool(parts.limits)
-    this.ancestors = new Ancestors(parts.storage)
-    this.#disk = new DiskWatch({ clock: parts.runtime.clock, log: parts.log, emit: parts.emit })
+    this.#disk = disk
+    this.#finals = finals
     this.#orphans = new Orphans(parts.limits)
     this.#verifier = new Verifier(parts.runtime)
-    this.#executor = parts.application && new Executor({ application: parts.application, storage: parts.storage })
+    this.#branches = new Branches(storage, mempool, genesis.rules)
+    this.#executor = parts.application && new Executor({ application: parts.application, storage })
     const shared = {
       ...parts,
-      rules: parts.genesis.rules,
-      clock: parts.runtime.clock,
-      mempool: this.mempool,
-      ancestors: this.ancestors,
-      branches: new Branches(parts.storage, this.mempool, parts.genesis.rules),
-      depth: new DepthLimit(parts),
-      disk: this.#disk,
+      rules: genesis.rules,
+      clock,
+      mempool,
+      ancestors,
+      choice,
+      finals,
+      branches: this.#branches,
+      depth: new DepthLimit({ ...parts, choice, finals }),
+      disk,
       orphans: this.#orphans,
       verifier: this.#verifier,
       executor: this.#executor,
       trail: (base: StoredHeader) => new Trail(shared, base),
-      taken: this.#taken.bind(this),
+      pendingRules: () => this.#pendingRules,
+      submit: (block: Block, from: string) => this.submitBlock(block, from),
+      taken: (blocks: readonly ReadBlock[], change: Change | undefined, from: string) => {
+        this.#news.taken(blocks, change, from)
+        for (const { block } of blocks) this.#adoptions.begin(block.current_hash)
+      },
     }
+    this.#news = new News(shared)
+    this.#adoptions = new Adoptions(shared)
     this.#trailOn = shared.trail
     this.#intake = new Intake(shared)
     this.#recorder = new Recorder(shared)
+    this.#reconsideration = new Reconsideration(shared)
+    this.#examination = shared
     this.#desk = new AdmissionDesk({
       storage: parts.storage,
       mempool: this.mempool,
       verifying: () => this.#verifier.inFlight,
       limits: parts.limits,
       clock: parts.runtime.clock,
-      admitted: (entries) => this.#admitted(entries),
+      admitted: (entries) => {
+        disk.worked()
+        this.#news.admitted(entries)
+      },
       storageFailed: (error) => this.#disk.failed(error),
       lost: (entries) => this.#pendingRules?.letGo(entries),
     })
@@ -153,54 +171,12 @@ export class Chain implements ChainSlot {
         log: parts.log,
         emit: parts.emit,
       })
-  }
-
-  // ---- queries ----
-
-  head(): StoredHeader {
-    return this.#parts.storage.head()
-  }
-
-  headerAt(index: number): StoredHeader | undefined {
-    return this.#parts.storage.headerAt(index)
-  }
-
-  block(hash: Hash): Block | undefined {
-    return this.#parts.storage.block(hash)
-  }
-
-  /** Of a recorded block or of one beside. */
-  header(hash: Hash): StoredHeader | undefined {
-    return this.#parts.storage.header(hash)
-  }
-
-  pending(hash: Hash): Transaction | undefined {
-    return this.mempool.get(hash)?.read.transaction
-  }
-
-  /** In order of arrival. */
-  pendingHashes(): Hash[] {
-    return [...this.mempool.entries()].map(({ read }) => read.hash)
-  }
-
-  /** By the first 16 hex digits of its id; undefined where none or more than one begins so. */
-  pendingByPrefix(prefix: string): ReadTransaction | undefined {
-    return this.mempool.getByPrefix(prefix)?.read
-  }
-
-  /** When it was received, in milliseconds of the wall clock. */
-  pendingSince(hash: Hash): number | undefined {
-    return this.mempool.get(hash)?.receivedAt
-  }
-
-  /** At most `max` that have been pending for longer than this. */
-  pendingOlderThan(milliseconds: number, max: number): Hash[] {
-    return this.mempool.receivedBefore(this.#parts.runtime.clock.now() - milliseconds, max)
+    this.#door = new TransactionDoor({ ...shared, desk: this.#desk, pendingRules: this.#pendingRules })
   }
 
   /** Until the chain is closed. */
   watch(watcher: ChainWatcher): void {
-    this.#watchers.push(watcher)
+    this.#news.watch(watcher)
   }
 
   /** An empty trail on a block of the ledger; undefined where there is no such block. */
@@ -209,159 +185,77 @@ export class Chain implements ChainSlot {
     return stored && this.#trailOn(stored)
   }
 
-  transaction(hash: Hash): RecordedTransaction | undefined {
-    return this.#parts.storage.transaction(hash)
-  }
-
-  finalHeight(): number {
-    return 0
-  }
-
-  pendingCount(): number {
-    return this.mempool.size
-  }
-
   /** Blocks that wait for their parents. */
   orphanCount(): number {
     return this.#orphans.size
   }
 
-  due(): Due {
-    const { consensus, runtime } = this.#parts
-    const now = runtime.clock.now()
-    return consensus.due(this.ancestors.of(this.head().header), this.mempool.size, now, now)
-  }
-
-  status(hash: Hash): TransactionStatus {
-    const { storage } = this.#parts
-    const place = storage.locate(hash)
-    if (place === undefined) return this.#statusUnrecorded(hash)
-    const blockHash = storage.headerAt(place.blockIndex)!.header.current_hash
-    const confirmations = storage.head().header.index - place.blockIndex + 1
-    const status = place.blockIndex <= this.finalHeight() ? 'final' : 'included'
-    return { status, blockIndex: place.blockIndex, blockHash, confirmations }
-  }
-
-  #statusUnrecorded(hash: Hash): TransactionStatus {
-    const pending = this.mempool.get(hash)
-    if (pending !== undefined) return { status: pending.returned === true ? 'orphaned' : 'pending' }
-    const dropped = this.#pendingRules?.dropped(hash)
-    if (dropped === undefined) return { status: 'unknown' }
-    return { status: dropped.returned ? 'orphaned' : 'unknown', refusal: dropped.refusal }
-  }
-
   /**
    * The oldest pending transactions that fit into a block on the head, and the state's commitment after them. What does
    * not hold is dropped, so that it never keeps a block from being made. `bytesMax`: canonical JSON with commas between.
+   * `tip`: the last block of a branch beside, to build on that; then what does not hold there is left out. None on a chain
+   * that halts: until it goes on, its blocks record nothing.
    */
-  draft(bytesMax: number): Draft {
+  draft(bytesMax: number, tip: StoredHeader = this.head()): Draft {
     const { blockTransactionsMax } = this.genesis.rules.limits
-    const reads = this.mempool.oldest(blockTransactionsMax, bytesMax).map(({ read }) => read)
+    const branch = this.#branches.on(tip.header.current_hash)
+    if (branch === undefined) return { reads: [], stateRoot: tip.header.state_root, dropped: 0 }
+    const beside = this.#branches.idsBeside(branch)
+    const isHalted = this.#parts.finality?.halted(this.ancestors.of(tip.header)) !== undefined
+    const oldest = isHalted ? [] : this.mempool.oldest(blockTransactionsMax, bytesMax).map(({ read }) => read)
+    const reads = oldest.filter(({ hash }) => !beside.has(hash))
     if (this.#executor === undefined) return { reads, stateRoot: zeroHash, dropped: 0 }
-    const { refused, ...draft } = this.#executor.draft(reads, this.head().header)
-    if (refused.length > 0) this.#pendingRules?.drop(refused)
+    const { refused, ...draft } = this.#executor.draft(reads, branch)
+    // What holds on the recorded chain need not hold beside it.
+    if (!tip.recorded || refused.length === 0) return { ...draft, dropped: 0 }
+    this.#pendingRules?.drop(refused)
     return { ...draft, dropped: refused.length }
+  }
+
+  protected override dropped(hash: Hash): Dropped | undefined {
+    return this.#pendingRules?.dropped(hash)
+  }
+
+  /** Why the ledger cannot be written, and since when, in milliseconds of the wall clock; undefined: it can. */
+  storageFailure(): { readonly why: string; readonly since: number } | undefined {
+    return this.#disk.failure
   }
 
   /** Takes nothing more of its own accord; resolves when what is on its way in is written or refused. */
   async close(): Promise<void> {
     this.#closed = true
-    await Promise.all([this.#desk.settled(), ...this.#adoptions])
+    await Promise.all([this.#desk.settled(), this.#adoptions.settled()])
   }
 
   // ---- transactions ----
 
-  /**
-   * Takes up what was pending when the node stopped. Rows that are damaged are named in the log and left alone; what the
-   * application does not take any more is dropped.
-   */
-  async restorePending(): Promise<void> {
-    const { storage, log } = this.#parts
-    const entries: PoolEntry[] = []
-    for (const { hash, transaction, receivedAt, returned } of storage.pending()) {
-      const read = readTransaction(transaction, this.genesis.rules)
-      if (read.ok && read.value.hash === hash) entries.push({ read: read.value, receivedAt, returned })
-      else
-        log.error('a pending transaction in the ledger is damaged', { hash, why: read.ok ? 'wrong id' : read.detail })
-    }
-    const bad = await Promise.all(entries.map(async (entry) => !(await this.#verifier.verify(entry.read))))
-    for (const [i, entry] of entries.entries()) {
-      if (bad[i] === true)
-        log.error('a pending transaction in the ledger is damaged', { hash: entry.read.hash, why: 'signature' })
-      else this.mempool.add(entry)
-    }
-    this.#pendingRules?.restored()
+  /** As `TransactionDoor.restore`. */
+  restorePending(): Promise<void> {
+    return this.#door.restore()
   }
 
   /** `from`: the connection that it came by, which may not fill the mempool alone. */
-  async submitTransaction(value: unknown, from?: string): Promise<Result<Admission>> {
-    const read = readTransaction(value, this.genesis.rules)
-    const result = read.ok ? await this.#admit(read.value, from) : read
-    if (!result.ok) this.#parts.emit('tx:refused', { code: result.code, detail: result.detail })
-    return result
-  }
-
-  async #admit(read: ReadTransaction, from: string | undefined): Promise<Result<Admission>> {
-    // Cheap checks first: nobody gets a signature checked for what is known or has no room.
-    const known = this.#known(read)
-    if (known !== undefined && this.#wasSeen(read)) return known
-    const early = known === undefined ? this.#desk.room(read, from) : accepted
-    if (!early.ok) return early
-    const head = known === undefined ? this.head() : undefined
-    const signature = await this.#verifier.judge(read)
-    if (signature !== 'good') return signature === 'bad' ? badSignature : busy
-    const late = this.#known(read, head)
-    if (late !== undefined) return late
-    const room = this.#desk.room(read, from)
-    if (!room.ok) return room
-    // At the moment it is decided, so that whoever comes next is judged with it.
-    const holds = this.#pendingRules?.admit(read) ?? accepted
-    return holds.ok ? this.#desk.admit(read, from) : holds
-  }
-
-  /** Whether the known one has the very same signature: the id does not cover it, so another one may be made up. */
-  #wasSeen({ hash, transaction }: ReadTransaction): boolean {
-    const pending = this.mempool.get(hash) ?? this.#desk.get(hash)
-    const known = pending?.read.transaction ?? this.#parts.storage.transaction(hash)?.transaction
-    return known?.signature === transaction.signature && known.public_key_pem === transaction.public_key_pem
-  }
-
-  /** `unrecordedAt`: the head at which it was found not to be recorded. */
-  #known(
-    read: ReadTransaction,
-    unrecordedAt?: StoredHeader,
-  ): Result<Admission> | Promise<Result<Admission>> | undefined {
-    const { hash } = read
-    if (this.mempool.get(hash) !== undefined) return found({ hash, read, status: 'pending' })
-    if (this.head().header.current_hash !== unrecordedAt?.header.current_hash) {
-      if (this.#parts.storage.locate(hash) !== undefined) return found({ hash, read, status: 'included' })
-    }
-    return this.#desk.pendingAnswer(hash)
-  }
-
-  #admitted(entries: readonly PoolEntry[]): void {
-    this.#disk.worked()
-    for (const { read } of entries) {
-      const { hash, transaction } = read
-      this.#parts.emit('tx:admitted', { hash, transaction, pending: this.mempool.size })
-    }
-    if (entries.length === 0) return
-    for (const watcher of this.#watchers) watcher.admitted?.(entries)
-    this.#parts.changed('transactions')
+  submitTransaction(value: unknown, from?: string): Promise<Result<Admission>> {
+    return this.#door.submit(value, from)
   }
 
   // ---- blocks ----
 
   /**
-   * Refusals, beside those of `readHeader` and `readBody`: `known`, `orphan` (kept until its parent comes),
-   * `bad-index`, `bad-timestamp`, `timestamp-ahead`, the engine's own, `reorganisation-too-deep`, `bad-state-root`,
+   * Refusals, beside those of `readHeader` and `readBody`: `known`, `orphan` (kept until its parent comes), `bad-index`,
+   * `bad-timestamp`, `timestamp-ahead`, the engine's own, `reorganisation-too-deep`, `below-final`, `bad-state-root`,
    * `duplicate-transaction` (recorded on this branch already), `bad-transaction` (the application does not take it, on
    * what stands below it), `application-failed`, `storage-unavailable`, `side-blocks-full`. Only a block
    * that was found valid is remembered: an invalid variant of it does not keep it out. `reads`: as in `readBody`, of a
-   * block made or put together here.
+   * block made or put together here. `records`: of a block of this node's own, what is written with it, or neither.
    */
-  async submitBlock(value: unknown, from = 'local', reads?: readonly ReadTransaction[]): Promise<Verdict> {
-    const { verdict, added } = await this.#submit([value], from, reads)
+  async submitBlock(
+    value: unknown,
+    from = 'local',
+    reads?: readonly ReadTransaction[],
+    records?: readonly OwnedChanges[],
+  ): Promise<Verdict> {
+    const { verdict, added } = await this.#submit([value], from, { reads, records })
     return verdict.ok && added === 0 ? known : verdict
   }
 
@@ -369,10 +263,15 @@ export class Chain implements ChainSlot {
    * Takes blocks that stand on each other, oldest first, the first on a block that is here. Their signatures are checked
    * together, and those that become the recorded chain are written in one step. Refusals as of `submitBlock`; those that
    * are here already are passed over. What stands below the first that is refused is taken all the same. Of a branch
-   * without a parent the first block is kept as an orphan, unless it was prepared beforehand.
+   * without a parent the first block is kept as an orphan, unless it was prepared beforehand. `wanted`: they lead to a
+   * checkpoint that was asked for by `fetch`, and stay here until they are there, however light they are.
    */
-  async submitBranch(branch: readonly unknown[] | PreparedBranch, from = 'local'): Promise<BranchResult> {
-    const { verdict, taken } = await this.#submit(branch, from)
+  async submitBranch(
+    branch: readonly unknown[] | PreparedBranch,
+    from = 'local',
+    wanted = false,
+  ): Promise<BranchResult> {
+    const { verdict, taken } = await this.#submit(branch, from, { wanted })
     return { verdict, taken }
   }
 
@@ -392,14 +291,23 @@ export class Chain implements ChainSlot {
   async #submit(
     branch: readonly unknown[] | PreparedBranch,
     from: string,
-    reads?: readonly ReadTransaction[],
+    options: RecordOptions & { readonly reads?: readonly ReadTransaction[] | undefined },
   ): Promise<Recorded> {
+    const { reads, records } = options
     const started = this.#parts.runtime.clock.monotonic()
     const ready = branch instanceof PreparedBranch
     if (this.#closed) return stopping
     const { known, prepared } = ready ? { known: 0, prepared: branch } : await this.#intake.examine(branch, from, reads)
     if (this.#closed) return stopping
-    const { verdict: written, taken, added } = this.#recorder.record(prepared.reads, from, started)
+    const {
+      verdict: written,
+      taken,
+      added,
+    } = this.#write(() => this.#recorder.record(prepared.reads, from, started, options))
+    // Of what was prepared beforehand, the engine has judged only what was taken. And a block of this node's own that was
+    // not written was not signed, as far as anybody will ever know: in its place another one will be.
+    const own = records !== undefined
+    this.#tellSigned(ready || own ? prepared.reads.slice(0, taken) : prepared.reads, own)
     const verdict = written.ok ? prepared.verdict : written
     if (!verdict.ok && verdict.code !== 'orphan') {
       const hash = prepared.reads[taken]?.block.current_hash ?? prepared.refused
@@ -408,48 +316,80 @@ export class Chain implements ChainSlot {
     return { verdict, taken: known + taken, added }
   }
 
-  // ---- after the commit ----
+  // ---- what is final, and engines whose nodes agree ----
 
-  #taken(blocks: readonly ReadBlock[], change: Change | undefined, from: string): void {
-    if (change !== undefined) this.#moved(change, from)
-    for (const { block } of blocks) this.#adopt(block.current_hash)
+  /** As `ChainDoor.examine`. */
+  examine(value: unknown): Promise<Result<Block>> {
+    return examineProposal(this.#examination, value)
   }
 
-  #moved(change: Change, from: string): void {
-    for (const { hashes } of change.applied) for (const hash of hashes) this.mempool.remove(hash)
-    for (const { transaction, receivedAt, returned } of change.returned) {
-      const read = readTransaction(transaction, this.genesis.rules)
-      if (read.ok) this.mempool.add({ read: read.value, receivedAt, returned })
-    }
-    this.#pendingRules?.moved(change)
-    const { header: head } = this.head()
-    const applied = change.applied.map((one) => one.block.current_hash)
-    this.#parts.emit('head:moved', { head, undone: change.undone, applied })
-    for (const watcher of this.#watchers)
-      watcher.moved?.({ head, undone: change.undone, applied: change.applied, from })
-    this.#parts.changed('head')
+  /**
+   * What is justified or final is another than before: the best of all chains that are here becomes the recorded one, and
+   * what is final on it is written.
+   */
+  reconsider(): void {
+    this.#moved = true
+    // In the middle of telling what was written: as soon as that is done.
+    if (this.#writing || this.#closed) return
+    this.#write(() => undefined)
+    this.changed()
   }
 
-  /** Gives the blocks that waited for this one another try, in a later turn. */
-  #adopt(hash: Hash): void {
-    for (const { block, source } of this.#orphans.takeChildren(hash)) {
-      const adoption = this.#adoptOne(block, source)
-      this.#adoptions.add(adoption)
-      void adoption.finally(() => this.#adoptions.delete(adoption))
-    }
+  /** Who says when to produce would say otherwise than before. */
+  changed(): void {
+    this.#parts.changed('due')
   }
 
-  async #adoptOne(block: Block, source: string): Promise<void> {
-    await new Promise<void>((resolve) => this.#parts.runtime.clock.soon(resolve))
+  /** Has a block fetched that is not here, with all below it. */
+  fetch(checkpoint: Checkpoint, from: NodeId): void {
+    this.#news.fetch(checkpoint, from)
+  }
+
+  /** Who fetches. Until the chain is closed. */
+  wanted(fetch: Fetch): void {
+    this.#news.wanted(fetch)
+  }
+
+  /** Says a block of this node's own again, if it is beside the recorded chain. */
+  sayAgain(hash: Hash): void {
+    this.#news.sayAgain(hash)
+  }
+
+  // ---- around the commit ----
+
+  /** Nothing in here awaits, and nothing is written while others are told what was. */
+  #write<T>(work: () => T): T {
+    this.#writing = true
     try {
-      await this.submitBlock(block, source)
+      const result = work()
+      this.#finals.settle()
+      while (this.#moved) {
+        this.#moved = false
+        const change = this.#reconsideration.adopt()
+        // With the next block it is tried again.
+        if (change === 'failed') this.#moved = true
+        else if (change !== undefined) this.#news.taken([], change, 'local')
+        this.#finals.settle()
+        if (change === 'failed') break
+      }
+      return result
+    } finally {
+      this.#writing = false
+    }
+  }
+
+  #tellSigned(reads: readonly ReadBlock[], own: boolean): void {
+    const { consensus, signed } = this.#parts
+    if (signed === undefined || consensus.turn === undefined) return
+    try {
+      for (const { block, signer } of reads) signed({ header: sealedHeaderOf(block), signer: signer.address, own })
     } catch (error) {
-      // Nobody waits for this answer: a ledger that cannot be read is told by whoever asks it next.
-      this.#parts.log.error('a block that had waited for its parent could not be examined', { error })
+      if (error instanceof AurexError) this.#disk.failed(error)
+      // What was written is written, whatever an engine makes of who signed it.
+      else this.#parts.log.error('who signed a block could not be looked at', { why: messageOf(error) })
     }
   }
 }
 
 const stopping: Recorded = { verdict: decline('stopping', 'this node is about to stop'), taken: 0, added: 0 }
-const busy = decline('busy', 'too many signatures that do not hold at first sight are being checked; try again')
 const known = decline('known', 'the block is recorded already')

@@ -34,7 +34,7 @@ export interface Confirmation {
   readonly final?: boolean
   /** The same for the same news, whenever it is sent: a receiver may drop what it has had. */
   readonly id?: string
-  /** Grows with everything that the node says about its blocks. */
+  /** Grows with everything that the node says about its blocks; that one is final has that of the block's own. */
   readonly sequence?: number
   readonly transactions?: Json
   readonly public_key_pem?: string

@@ -6,10 +6,13 @@ import type { Log } from '../log.ts'
 import type { Storage, StoredHeader } from '../plugin.ts'
 import type { SealedHeader } from './block.ts'
 import type { Hash } from './canonical.ts'
-import { isBetter } from './forkchoice.ts'
+import type { Finals } from './finals.ts'
+import type { Candidate, ForkChoice } from './forkchoice.ts'
 
 interface Parts {
   readonly storage: Pick<Storage, 'head'>
+  readonly choice: ForkChoice
+  readonly finals: Pick<Finals, 'floor'>
   readonly limits: Pick<Limits, 'reorganisation_blocks_max'>
   readonly log: Log
   readonly emit: <E extends keyof CoreEvents>(event: E, fact: CoreEvents[E]) => void
@@ -23,14 +26,21 @@ interface DeepBranch {
   /** Its lowest block, on `fork`, the last recorded one. */
   readonly first: SealedHeader
   readonly fork: StoredHeader
-  readonly tip: SealedHeader
-  readonly totalWork: bigint
+  readonly candidate: Candidate
+}
+
+type Code = CoreEvents['reorganisation:refused']['code']
+
+const alarms: Readonly<Record<Code, string>> = {
+  'reorganisation-too-deep': 'a heavier branch was refused: it would undo more blocks than allowed',
+  'below-final': 'a heavier branch was refused: it would undo what is final',
 }
 
 /**
- * How far below the head a branch may leave the recorded chain. What would undo more is refused, whatever its work. Where
- * it outweighs the recorded chain an operator is told, who decides: once a branch, however many of its blocks come and
- * however it grows. Of a lighter one nobody needs to hear: anybody can make one for nothing.
+ * How far below the head a branch may leave the recorded chain: never below the final block, and never so far that it
+ * would undo more than this node allows, whatever its work. Where it would be the recorded chain otherwise an operator is
+ * told, who decides: once a branch, however many of its blocks come and however it grows. Of a lighter one nobody needs
+ * to hear: anybody can make one for nothing.
  */
 export class DepthLimit {
   readonly #parts: Parts
@@ -40,27 +50,34 @@ export class DepthLimit {
     this.#parts = parts
   }
 
-  /** `branch`: its headers keep the rules. Declines `reorganisation-too-deep`. */
+  /** `branch`: its headers keep the rules. Declines `below-final`, `reorganisation-too-deep`. */
   check(branch: DeepBranch): Verdict {
-    const depth = this.#parts.storage.head().header.index - branch.fork.header.index
-    const depthMax = this.#parts.limits.reorganisation_blocks_max
+    const { storage, finals, limits } = this.#parts
+    const head = storage.head().header.index
+    const depth = head - branch.fork.header.index
+    const floor = finals.floor()
+    if (branch.fork.header.index < floor) {
+      this.#tell('below-final', branch, depth, head - floor)
+      return decline('below-final', `the branch leaves the recorded chain below block ${floor}, which is final`)
+    }
+    const depthMax = limits.reorganisation_blocks_max
     if (depth <= depthMax) return accepted
-    if (this.outweighs(branch)) this.#tell(branch.first.current_hash, depth, depthMax)
+    this.#tell('reorganisation-too-deep', branch, depth, depthMax)
     return decline('reorganisation-too-deep', `the branch leaves the recorded chain ${depth} blocks below its head`)
   }
 
-  /** Whether a branch would be the recorded chain, were it not for the limit. */
-  outweighs({ tip, totalWork }: Pick<DeepBranch, 'tip' | 'totalWork'>): boolean {
-    const head = this.#parts.storage.head()
-    const holder = { hash: head.header.current_hash, totalWork: head.totalWork }
-    return isBetter({ hash: tip.current_hash, totalWork }, holder)
+  /** Whether a branch would be the recorded chain, were it not for these limits. */
+  wouldWin(candidate: Candidate): boolean {
+    const { choice } = this.#parts
+    return choice.beatsHead(candidate) || choice.outweighsHead(candidate)
   }
 
-  #tell(block: Hash, depth: number, depthMax: number): void {
-    if (this.#told.has(block)) return
+  #tell(code: Code, { first, candidate }: DeepBranch, depth: number, depthMax: number): void {
+    const block = first.current_hash
+    if (this.#told.has(block) || !this.wouldWin(candidate)) return
     this.#told.set(block, true)
     const { log, emit } = this.#parts
-    log.error('a heavier branch was refused: it would undo more blocks than allowed', { block, depth, limit: depthMax })
-    emit('reorganisation:refused', { block, depth, depthMax })
+    log.error(alarms[code], { block, depth, limit: depthMax })
+    emit('reorganisation:refused', { code, block, depth, depthMax })
   }
 }

@@ -61,9 +61,10 @@ export class Executor {
     return { good, verdict: accepted }
   }
 
-  /** What of these, in their order, holds on the recorded block `parent`. */
-  draft(reads: readonly ReadTransaction[], parent: SealedHeader): ExecutedDraft {
-    const state = new Overlay(this.at(parent.index))
+  /** What of these, in their order, holds on top of a branch. */
+  draft(reads: readonly ReadTransaction[], branch: Branch): ExecutedDraft {
+    const { header: parent } = branch.parent
+    const state = new Overlay(this.#below(branch))
     const held: ReadTransaction[] = []
     const refused: RefusedTransaction[] = []
     for (const read of reads) {

@@ -81,9 +81,8 @@ export class Intake {
       break
     }
     if (checked.headers.length === 0) return checked
-    const { tip, totalWork } = trail
     const lowest = branch.side[0]?.header ?? first.block
-    const depth = this.#parts.depth.check({ first: lowest, fork: branch.fork, tip, totalWork })
+    const depth = this.#parts.depth.check({ first: lowest, fork: branch.fork, candidate: trail.candidate })
     return depth.ok ? checked : upTo(0, depth)
   }
 

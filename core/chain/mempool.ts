@@ -28,6 +28,8 @@ export class Mempool {
   readonly #perSender = new Map<string, number>()
   readonly #perSource = new Map<string, Share>()
   #bytes = 0
+  /** When the oldest came; undefined where it must be looked for. */
+  #oldestAt: number | undefined
 
   constructor(limits: PoolLimits) {
     this.#limits = limits
@@ -63,6 +65,15 @@ export class Mempool {
       if (receivedAt < moment) hashes.push(read.hash)
     }
     return hashes
+  }
+
+  /** When the oldest was received, in milliseconds of the wall clock; undefined where there is none. */
+  oldestAt(): number | undefined {
+    if (this.#oldestAt !== undefined || this.size === 0) return this.#oldestAt
+    // What came back from an undone block is older than its place in the order: so all are looked at.
+    let oldest = Number.POSITIVE_INFINITY
+    for (const { receivedAt } of this.#entries.values()) oldest = Math.min(oldest, receivedAt)
+    return (this.#oldestAt = oldest)
   }
 
   /** Whether there is room for one more by this source beside those in `ahead`, which are on their way in. */
@@ -102,6 +113,8 @@ export class Mempool {
   add(entry: PoolEntry): void {
     const { hash, bytes, transaction } = entry.read
     if (this.#entries.has(hash)) return
+    const oldestAt = this.oldestAt() ?? entry.receivedAt
+    this.#oldestAt = Math.min(oldestAt, entry.receivedAt)
     this.#entries.set(hash, entry)
     const prefix = prefixOf(hash)
     this.#byPrefix.set(prefix, [...(this.#byPrefix.get(prefix) ?? []), hash])
@@ -115,6 +128,7 @@ export class Mempool {
     if (entry === undefined) return
     const { bytes, transaction } = entry.read
     this.#entries.delete(hash)
+    if (entry.receivedAt === this.#oldestAt) this.#oldestAt = undefined
     this.#forgetPrefix(hash)
     this.#bytes -= bytes
     const left = (this.#perSender.get(transaction.sender) ?? 1) - 1

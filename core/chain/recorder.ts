@@ -2,15 +2,16 @@ import { accepted, AurexError, decline, messageOf, refuse, type Refusal, type Ve
 import type { CoreEvents } from '../events.ts'
 import type { Limits } from '../limits.ts'
 import type { Log } from '../log.ts'
-import type { Change, Storage, StoredHeader } from '../plugin.ts'
+import type { Change, Finality, OwnedChanges, Storage, StoredHeader } from '../plugin.ts'
 import type { Clock } from '../runtime.ts'
 import { sealedHeaderOf, type ReadBlock } from './block.ts'
 import type { Branch, Branches, WeighedBlock } from './branch.ts'
 import type { Hash } from './canonical.ts'
 import type { DepthLimit } from './depth.ts'
-import type { Executor } from './executor.ts'
 import type { DiskWatch } from './diskwatch.ts'
-import { isBetter } from './forkchoice.ts'
+import type { Executor } from './executor.ts'
+import type { Finals } from './finals.ts'
+import type { Candidate, ForkChoice } from './forkchoice.ts'
 import type { Trail } from './trail.ts'
 
 /** What became of a row of blocks that stand on each other. */
@@ -31,7 +32,12 @@ interface Parts {
   readonly branches: Branches
   /** Where there is an application. */
   readonly executor: Executor | undefined
+  readonly choice: ForkChoice
   readonly depth: DepthLimit
+  readonly finals: Finals
+  readonly finality?: Pick<Finality, 'final' | 'justified'> | undefined
+  /** As `ChainParts.signedLast`. */
+  readonly signedLast?: (() => Hash | undefined) | undefined
   readonly disk: DiskWatch
   readonly limits: Limits
   readonly clock: Clock
@@ -43,10 +49,23 @@ interface Parts {
   readonly taken: (blocks: readonly ReadBlock[], change: Change | undefined, from: string) => void
 }
 
+export interface RecordOptions {
+  readonly records?: readonly OwnedChanges[] | undefined
+  readonly wanted?: boolean | undefined
+}
+
 /** What may be recorded, and why there is not more of it. */
 interface Judged {
   readonly good: readonly WeighedBlock[]
   readonly verdict: Verdict
+}
+
+/** Blocks that are to be written, and the chain that they make. */
+interface Writing {
+  readonly good: readonly WeighedBlock[]
+  readonly branch: Branch
+  readonly candidate: Candidate
+  readonly records: readonly OwnedChanges[]
 }
 
 /** What the ledger took. */
@@ -60,6 +79,8 @@ interface Written {
 /** Writes blocks whose signatures hold. Nothing in here awaits: what is judged is what is written. */
 export class Recorder {
   readonly #parts: Parts
+  /** The last block of a branch that is being fetched for a checkpoint on it. */
+  #wanted: Hash | undefined
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -67,19 +88,25 @@ export class Recorder {
 
   /**
    * Takes blocks that stand on each other, oldest first. Those that become the recorded chain are written in one step,
-   * with those that they displace; otherwise they are kept beside it. `started`: by the monotonic clock.
+   * with those that they displace; otherwise they are kept beside it. `started`: by the monotonic clock. `records`: what
+   * is written with a block of this node's own, or neither. `wanted`: as of `Chain.submitBranch`.
    */
-  record(reads: readonly ReadBlock[], from: string, started: number): Recorded {
+  record(reads: readonly ReadBlock[], from: string, started: number, options: RecordOptions = {}): Recorded {
+    const { records = [], wanted = false } = options
     const { storage, branches, clock } = this.#parts
     const known = reads.findIndex(({ block }) => storage.header(block.current_hash) === undefined)
     const first = reads[known]
     if (first === undefined) return { verdict: accepted, taken: reads.length, added: 0 }
     const branch = branches.on(first.block.prev_hash)
     if (branch === undefined) return { verdict: orphan(first.block.prev_hash), taken: known, added: 0 }
-    const { good, verdict } = this.#judge(reads.slice(known), branch)
-    if (good.length === 0) return { verdict, taken: known, added: 0 }
-    const written = this.#write(good, branch)
+    const trail = this.#parts.trail(branch.parent)
+    const { good, verdict } = this.#judge(reads.slice(known), branch, trail)
+    const last = good.at(-1)
+    if (last === undefined) return { verdict, taken: known, added: 0 }
+    const candidate = trail.upTo(last.read.block, last.totalWork)
+    const written = this.#write({ good, branch, candidate, records })
     this.#tell(written, from, clock.monotonic() - started)
+    if (wanted) this.#wanted = last.read.block.current_hash
     this.#pruneSide()
     const added = this.#stillHere(written)
     const failure = written.failure ?? (added < written.blocks.length ? noRoom : undefined)
@@ -87,8 +114,7 @@ export class Recorder {
   }
 
   /** What must hold of each on top of those below it, up to the first of which it does not. */
-  #judge(reads: readonly ReadBlock[], branch: Branch): Judged {
-    const trail = this.#parts.trail(branch.parent)
+  #judge(reads: readonly ReadBlock[], branch: Branch, trail: Trail): Judged {
     const beside = this.#parts.branches.idsBeside(branch)
     const good: WeighedBlock[] = []
     let verdict: Verdict = accepted
@@ -99,9 +125,8 @@ export class Recorder {
       good.push({ read, totalWork: trail.totalWork })
     }
     if (good.length === 0) return { good, verdict }
-    const { tip, totalWork } = trail
     const first = branch.side[0]?.header ?? reads[0]!.block
-    const depth = this.#parts.depth.check({ first, fork: branch.fork, tip, totalWork })
+    const depth = this.#parts.depth.check({ first, fork: branch.fork, candidate: trail.candidate })
     return depth.ok ? this.#execute({ good, verdict }, branch) : { good: [], verdict: depth }
   }
 
@@ -121,18 +146,23 @@ export class Recorder {
     return refuse('duplicate-transaction', `${repeated} is recorded on this branch already`)
   }
 
-  #write(good: readonly WeighedBlock[], branch: Branch): Written {
-    const { storage, branches, disk, clock } = this.#parts
+  #write({ good, branch, candidate, records }: Writing): Written {
+    const { storage, branches, choice, finals, disk, clock } = this.#parts
     const kept: WeighedBlock[] = []
     try {
-      if (this.#wins(good.at(-1)!)) {
-        const change = branches.changeTo(good, branch, clock.now())
+      // Along a branch a chain only gets better, so the last block speaks for all.
+      if (choice.beatsHead(candidate)) {
+        const change: Change = {
+          ...branches.changeTo(good, branch, clock.now()),
+          ...(records.length > 0 && { records }),
+          ...(finals.atOnce && { final: candidate.line.parent.index }),
+        }
         storage.commit(change)
         disk.worked()
         return { blocks: good, change }
       }
       for (const one of good) {
-        storage.keepSide(one.read.block, one.totalWork, one.state)
+        storage.keepSide(one.read.block, one.totalWork, one.state, one === good.at(-1) ? records : [])
         kept.push(one)
       }
       disk.worked()
@@ -145,16 +175,9 @@ export class Recorder {
     }
   }
 
-  /** Work only grows along a branch, so the last of it speaks for all. */
-  #wins({ read, totalWork }: WeighedBlock): boolean {
-    const head = this.#parts.storage.head()
-    const holder = { hash: head.header.current_hash, totalWork: head.totalWork }
-    return isBetter({ hash: read.block.current_hash, totalWork }, holder)
-  }
-
   #tell({ blocks, change }: Written, from: string, milliseconds: number): void {
     if (blocks.length === 0) return
-    const { emit, taken } = this.#parts
+    const { emit, taken, finals } = this.#parts
     for (const { read } of blocks) {
       const { block, transactions } = read
       emit('block:accepted', { header: sealedHeaderOf(block), transactions: transactions.length, milliseconds })
@@ -162,6 +185,7 @@ export class Recorder {
     this.#log(blocks, change, milliseconds)
     const reads = blocks.map(({ read }) => read)
     taken(reads, change, from)
+    if (change?.final !== undefined) finals.tell(change.final)
   }
 
   #log(blocks: readonly WeighedBlock[], change: Change | undefined, milliseconds: number): void {
@@ -183,11 +207,22 @@ export class Recorder {
     const { storage, limits, disk } = this.#parts
     const lowest = storage.head().header.index - limits.reorganisation_blocks_max
     try {
-      storage.pruneSide(lowest, limits.side_blocks_max, limits.side_bytes_max)
+      storage.pruneSide(lowest, limits.side_blocks_max, limits.side_bytes_max, this.#neededBeside())
     } catch (error) {
       if (!(error instanceof AurexError)) throw error
       disk.failed(error) // What is too much stays for now: the next block tries again.
     }
+  }
+
+  /**
+   * Beside the chain, and of use whatever they weigh: what is justified or final, or is fetched because others say that it
+   * is, and what this node signed last and cannot take back. There is one of each, so no room is taken by anyone who has
+   * neither this node's key nor those of a quorum.
+   */
+  #neededBeside(): Hash[] {
+    const { finality, signedLast } = this.#parts
+    const needed = [finality?.final().hash, finality?.justified().hash, this.#wanted, signedLast?.()]
+    return needed.filter((hash) => hash !== undefined)
   }
 
   /** How many are left after pruning, which may drop what was kept beside the chain a moment ago. */

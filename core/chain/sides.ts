@@ -12,9 +12,16 @@ export interface Side {
 /**
  * Which side blocks to drop: those below an index with all that stands on them, then the lightest tips, of equal weight
  * the higher hash, until no more than so many blocks and bytes are left. What is left has its branch whole, down to the
- * recorded chain: a block without its parent could never be adopted.
+ * recorded chain: a block without its parent could never be adopted. Blocks of `keep`, and all below them, are dropped for
+ * their index only: there is more about them than their weight.
  */
-export function sidesToDrop(sides: readonly Side[], belowIndex: number, blocksMax: number, bytesMax: number): Hash[] {
+export function sidesToDrop(
+  sides: readonly Side[],
+  belowIndex: number,
+  blocksMax: number,
+  bytesMax: number,
+  keep: readonly Hash[] = [],
+): Hash[] {
   const kept = new Map(sides.map((side) => [side.hash, side]))
   const dropped: Hash[] = []
   const drop = (side: Side): void => {
@@ -27,10 +34,11 @@ export function sidesToDrop(sides: readonly Side[], belowIndex: number, blocksMa
     if (side.index < belowIndex || lostParent) drop(side)
   }
   let bytes = [...kept.values()].reduce((sum, side) => sum + side.bytes, 0)
+  const wanted = withAncestors(keep, kept)
   // Work adds up, so the lightest of all may carry others: only a tip can go.
   const children = new Map<Hash, number>()
   for (const { prevHash } of kept.values()) children.set(prevHash, (children.get(prevHash) ?? 0) + 1)
-  const order = [...kept.values()].toSorted(lighterFirst)
+  const order = [...kept.values()].filter(({ hash }) => !wanted.has(hash)).toSorted(lighterFirst)
   while (kept.size > blocksMax || bytes > bytesMax) {
     const tip = order.find(({ hash }) => kept.has(hash) && (children.get(hash) ?? 0) === 0)
     if (tip === undefined) break
@@ -39,6 +47,16 @@ export function sidesToDrop(sides: readonly Side[], belowIndex: number, blocksMa
     children.set(tip.prevHash, (children.get(tip.prevHash) ?? 1) - 1)
   }
   return dropped
+}
+
+function withAncestors(hashes: readonly Hash[], sides: ReadonlyMap<Hash, Side>): ReadonlySet<Hash> {
+  const all = new Set<Hash>()
+  for (const hash of hashes) {
+    for (let side = sides.get(hash); side !== undefined && !all.has(side.hash); side = sides.get(side.prevHash)) {
+      all.add(side.hash)
+    }
+  }
+  return all
 }
 
 function lighterFirst(a: Side, b: Side): number {

@@ -2,7 +2,8 @@ import { createPublicKey, verify as nativeVerify, type KeyObject } from 'node:cr
 import { ed25519 } from '@noble/curves/ed25519.js'
 import { found, refuse, type Result } from '../errors.ts'
 import type { SignatureCheck } from '../runtime.ts'
-import { pemOf, type PublicKey } from './keys.ts'
+import { utf8Bytes } from './canonical.ts'
+import { pemOf, publicKeyOf, signedText, type Address, type PublicKey, type Purpose } from './keys.ts'
 
 // RFC 4648, 3.5: the last character carries two bits, and those that it has left over are zero in canonical form.
 const base64Pattern = /^[A-Za-z0-9+/]{85}[AQgw]==$/
@@ -20,6 +21,16 @@ export function decodeSignature(base64: string): Result<Uint8Array> {
  */
 export function verifySignature(key: PublicKey, message: Uint8Array, signature: Uint8Array): boolean {
   return verifyNatively({ publicKey: key.raw, message, signature }) || verifyByRule(key, message, signature)
+}
+
+/**
+ * Whether `signature` (base64) is by the key of this address over `purpose` + newline + `text`. Whatever is no proper key
+ * or no proper signature is not.
+ */
+export function isSignedBy(address: Address, purpose: Purpose, text: string, signature: string): boolean {
+  const key = publicKeyOf(address)
+  const bytes = decodeSignature(signature)
+  return key.ok && bytes.ok && verifySignature(key.value, utf8Bytes(signedText(purpose, text)), bytes.value)
 }
 
 export const verifyByRule = (key: PublicKey, message: Uint8Array, signature: Uint8Array): boolean =>

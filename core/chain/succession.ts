@@ -9,7 +9,7 @@ import { parseTimestamp } from './timestamp.ts'
 interface SuccessionParts {
   readonly consensus: Consensus
   /** Where the genesis asks for one. */
-  readonly finality?: Finality | undefined
+  readonly finality?: Pick<Finality, 'verify'> | undefined
   readonly rules: Pick<ChainRules, 'application'>
 }
 
@@ -18,11 +18,24 @@ interface SuccessionParts {
  * whoever re-checks a ledger ask here. Refuses `bad-parent`, `bad-index`, `bad-state-root`, `bad-finality`,
  * `bad-timestamp`, and what the engine refuses.
  */
-export function checkSuccession(
+export function checkSuccession(header: SealedHeader, ancestry: Ancestry, parts: SuccessionParts): Verdict {
+  const ground = checkGround(header, ancestry, parts)
+  if (!ground.ok) return ground
+  const seal = parts.consensus.verify(header, ancestry)
+  return seal.ok ? checkCertificate(header, ancestry, parts) : seal
+}
+
+/** All of it but what the engine says: of a block on which its engine has not agreed yet. */
+export function checkProposal(
   header: SealedHeader,
   ancestry: Ancestry,
-  { consensus, finality, rules }: SuccessionParts,
+  parts: Omit<SuccessionParts, 'consensus'>,
 ): Verdict {
+  const ground = checkGround(header, ancestry, parts)
+  return ground.ok ? checkCertificate(header, ancestry, parts) : ground
+}
+
+function checkGround(header: SealedHeader, ancestry: Ancestry, { rules }: Pick<SuccessionParts, 'rules'>): Verdict {
   const { parent } = ancestry
   if (header.prev_hash !== parent.current_hash) {
     return refuse('bad-parent', `prev_hash: expected ${parent.current_hash}, the hash of the block below`)
@@ -36,8 +49,14 @@ export function checkSuccession(
   if (parseTimestamp(header.timestamp)! <= medianTimePast(ancestry)) {
     return refuse('bad-timestamp', 'timestamp: expected later than the median of the last 11 blocks')
   }
-  const seal = consensus.verify(header, ancestry)
-  if (!seal.ok) return seal
+  return accepted
+}
+
+function checkCertificate(
+  header: SealedHeader,
+  ancestry: Ancestry,
+  { finality }: Pick<SuccessionParts, 'finality'>,
+): Verdict {
   if (finality !== undefined) return finality.verify(header, ancestry)
   if (header.finality === undefined) return accepted
   return refuse('bad-finality', 'finality: this chain has no such certificates')

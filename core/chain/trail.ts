@@ -1,11 +1,12 @@
 import { accepted, decline, type Result, type Verdict } from '../errors.ts'
 import type { Limits } from '../limits.ts'
-import type { Ancestry, Consensus, Storage, StoredHeader } from '../plugin.ts'
+import type { Ancestry, Consensus, Finality, Storage, StoredHeader } from '../plugin.ts'
 import type { Clock } from '../runtime.ts'
 import type { Ancestors } from './ancestry.ts'
 import { badBlockSignature, readSealedHeader, type ReadHeader, type SealedHeader } from './block.ts'
 import type { Branches } from './branch.ts'
 import type { DepthLimit } from './depth.ts'
+import type { Candidate, ForkChoice } from './forkchoice.ts'
 import type { ChainRules } from './rules.ts'
 import { checkNotAhead, checkSuccession } from './succession.ts'
 import type { Verifier } from './verifier.ts'
@@ -21,14 +22,16 @@ export interface HeaderTrail {
   readonly tip: SealedHeader
   /** Up to and including the tip. */
   readonly totalWork: bigint
+  /** Whether the chain that ends in the tip is better than the recorded one, by fork choice. */
+  readonly isBetter: boolean
   /** A header above the base. undefined where there is none, or it was released. */
   at(index: number): SealedHeader | undefined
   /**
    * Checks headers that continue the trail, oldest first, and adds them. At the first that does not hold it stops and
    * says why; those before it were added. Refusals: those of `readSealedHeader`, `bad-signature` (of the last one, and
-   * then none is added), `bad-parent`, those of `checkSuccession`, `timestamp-ahead`, `reorganisation-too-deep` (none is
-   * added; said once the branch outweighs the recorded chain: a lighter one undoes nothing), and `too-many` beyond
-   * `sync_headers_max`.
+   * then none is added), `bad-parent`, those of `checkSuccession`, `timestamp-ahead`, `reorganisation-too-deep` and
+   * `below-final` (none is added; said once the branch outweighs the recorded chain: a lighter one undoes nothing), and
+   * `too-many` beyond `sync_headers_max`.
    */
   extend(values: readonly unknown[]): Promise<Verdict>
   /** Forgets the headers up to and including this index once they are in the ledger, where rules then look back. */
@@ -38,9 +41,11 @@ export interface HeaderTrail {
 export interface TrailParts {
   readonly rules: ChainRules
   readonly consensus: Consensus
+  readonly finality?: Finality | undefined
   readonly storage: Pick<Storage, 'header'>
   readonly ancestors: Ancestors
   readonly branches: Branches
+  readonly choice: ForkChoice
   readonly depth: DepthLimit
   readonly verifier: Verifier
   readonly limits: Pick<Limits, 'sync_headers_max'>
@@ -72,6 +77,20 @@ export class Trail implements HeaderTrail {
 
   get totalWork(): bigint {
     return this.#totalWork
+  }
+
+  get isBetter(): boolean {
+    return this.#parts.choice.beatsHead(this.candidate)
+  }
+
+  /** The chain that ends in the tip. */
+  get candidate(): Candidate {
+    return this.upTo(this.tip, this.#totalWork)
+  }
+
+  /** The chain that ends in a header of this trail, with its total work. */
+  upTo(parent: SealedHeader, totalWork: bigint): Candidate {
+    return { line: { ...this.#ancestry(), parent }, totalWork }
   }
 
   at(index: number): SealedHeader | undefined {
@@ -142,8 +161,8 @@ export class Trail implements HeaderTrail {
 
   #checkDepth(): Verdict {
     const { branches, depth } = this.#parts
-    const { tip, totalWork } = this
-    if (!depth.outweighs({ tip, totalWork })) return accepted
+    const { candidate } = this
+    if (!depth.wouldWin(candidate)) return accepted
     // Blocks of the trail may be recorded already although nobody released them: it leaves the chain above them.
     let recorded = 0
     for (let above = this.#held.length; recorded < above;) {
@@ -154,7 +173,7 @@ export class Trail implements HeaderTrail {
     const branch = branches.on((this.#held[recorded - 1] ?? this.#ground).current_hash)
     if (branch === undefined) return decline('orphan', `the block ${this.#ground.current_hash} is not here any more`)
     const first = branch.side[0]?.header ?? this.#held[recorded]
-    return first === undefined ? accepted : depth.check({ first, fork: branch.fork, tip, totalWork })
+    return first === undefined ? accepted : depth.check({ first, fork: branch.fork, candidate })
   }
 
   #isRecorded({ current_hash }: SealedHeader): boolean {

@@ -70,7 +70,7 @@ export function readFlags<const F extends Record<string, Flag>>(argv: readonly s
     const flag = Object.hasOwn(types, token.name) ? types[token.name] : undefined
     if (flag !== undefined) values[token.name] = valueOf(flag, token, spec)
     else if (dottedNames.includes(token.name)) dotted.set(token.name, textOf(token, spec))
-    else throw unknownFlag(token.rawName, Object.keys(types), spec.command)
+    else throw unknownFlag(token.rawName, Object.keys(types), spec)
   }
   checkPositionals(positionals, spec)
   return { help: values['help'] === true, values: values as Flags<F>['values'], positionals, dotted }
@@ -128,12 +128,13 @@ const badValue = (token: OptionToken, expected: string, spec: FlagSpec): AurexEr
     `${token.rawName}: expected ${expected}, got ${JSON.stringify(token.value)}; see: ${spec.command} --help`,
   )
 
-function unknownFlag(rawName: string, right: readonly string[], command: string): AurexError {
+function unknownFlag(rawName: string, right: readonly string[], { command, dotted }: FlagSpec): AurexError {
   const hint = suggestion(
     rawName,
     right.map((name) => `--${name}`),
   )
-  return usageError('unknown-flag', `${command}: unknown flag ${rawName}${hint || `; see: ${command} --help`}`)
+  const long = dotted === true ? `; a plugin's own is written --<plugin>.${rawName.replace(/^-+/, '')}` : ''
+  return usageError('unknown-flag', `${command}: unknown flag ${rawName}${hint || `${long}; see: ${command} --help`}`)
 }
 
 function checkPositionals(positionals: readonly string[], spec: FlagSpec): void {

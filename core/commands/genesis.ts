@@ -1,16 +1,15 @@
 import { resolve } from 'node:path'
-import * as v from 'valibot'
-import { isAddress } from '../chain/keys.ts'
-import { isObject, type Json, type JsonObject } from '../chain/json.ts'
+import type { JsonObject } from '../chain/json.ts'
 import type { Gateways } from '../chain/rules.ts'
 import { formatTimestamp, parseTimestamp, type Timestamp } from '../chain/timestamp.ts'
-import { issueText, tablesOf, typeText, unwrapped } from '../config/value.ts'
-import { AurexError, exitCode, messageOf, suggestion } from '../errors.ts'
+import { AurexError, exitCode, messageOf } from '../errors.ts'
 import { resolvePlugin } from '../load.ts'
 import type { LoadedPlugin } from '../plugin.ts'
 import type { Command, Io } from './command.ts'
 import { readFlags, usageError, type Flags } from './flags.ts'
-import { genesisFile } from './genesisfile.ts'
+import { genesisFile, type GenesisSettings } from './genesisfile.ts'
+import { addressesOf, hasParameter, refuseGivenTwice, tableOf, type Given } from './genesistables.ts'
+import { quorumIn, quorumText, quorumWarning } from './quorum.ts'
 import { paint } from './terminal.ts'
 
 const help = `Writes the genesis of a new chain: what its nodes must agree on.
@@ -18,38 +17,39 @@ const help = `Writes the genesis of a new chain: what its nodes must agree on.
   aurex genesis --name shop --consensus pow --difficulty 4 --out genesis.toml
   aurex genesis --name ring --consensus poa --authorities <address>,<address> \\
       --block-time 5 --gateways <address> --out genesis.toml
-  aurex genesis --name lab --consensus ./my-consensus.ts --out genesis.toml
+  aurex genesis --name lab --consensus ./my-engine.ts --out genesis.toml \\
+      --finality --authorities <address>,<address>,<address>,<address>
   aurex genesis --name bazaar --consensus pow --application market \\
       --market.money strict --market.balances alice=10.50,bob=3 --out g.toml
 
 Usage: aurex genesis --name <name> --consensus <engine> --out <file> [flags]
 
-  --name <name>            what people call the chain
-  --consensus <engine>     a plugin's name, or the path of its .ts file
-  --out <file>             where it goes; a file that is there is kept
-  --application <name>     what transactions mean: a plugin's name, or the path
-                           of its .ts file (none: any data)
-  --gateways <addresses>   who may sign for names, with commas; or any
-  --timestamp <time>       as 2026-11-21T00:00:00.000Z (now)
-  --json                   prints JSON: chain_id, path, name
-
-The engine's own parameters; those left out get the engine's defaults:
+  --name <name>              what people call the chain
+  --consensus <engine>       a plugin's name, or the path of its .ts file
+  --out <file>               where it goes; a file that is there is kept
+  --application <name>       what transactions mean: a plugin's name or .ts file
+                             (none: any data)
+  --gateways <addresses>     who may sign for names, with commas; or any
+  --timestamp <time>         as 2026-11-21T00:00:00.000Z (now)
+  --json                     prints JSON: chain_id, path, name, finality
 
   --difficulty <n>  --block-time <n>  --half-life <n>
-  --authorities <addresses>
-  --<engine>.<key> <value>  any other, as --pow.difficulty 4
+                             the engine's; those left out get its defaults
+  --authorities <addresses>  who makes blocks (poa, bft), who votes (--finality)
+  --<engine>.<key> <value>   any other, as --pow.difficulty 4
+
+  --finality                 authorities say by votes what is never undone
+  --checkpoint-every <n>     their votes are on every n-th block (1)
+  --stall continue|halt      while too few vote, blocks go on, or stop
+  --finality.<key> <value>   any other; --finality.authorities, if not the same
 
 The application's own: --<application>.<key> <value>. A list has commas, a table
 is written a=1,b=2. Whatever is long is written into the file by hand, before
 the first node starts: from then on the file never changes.
 `
 
-const engineFlags = {
-  difficulty: 'difficulty',
-  'block-time': 'block_time',
-  'half-life': 'half_life',
-  authorities: 'authorities',
-} as const
+const engineFlags = { difficulty: 'difficulty', 'block-time': 'block_time', 'half-life': 'half_life' } as const
+const finalityFlags = { 'checkpoint-every': 'checkpoint_every', stall: 'stall' } as const
 
 const flags = {
   name: { type: 'string' },
@@ -63,9 +63,20 @@ const flags = {
   'block-time': { type: 'string' },
   'half-life': { type: 'string' },
   authorities: { type: 'string' },
+  finality: { type: 'boolean' },
+  'checkpoint-every': { type: 'string' },
+  stall: { type: 'string' },
 } as const
 
 type Values = Flags<typeof flags>['values']
+
+/** The plugins of the new chain. */
+interface Roles {
+  readonly engine: LoadedPlugin
+  readonly application: NamedApplication | undefined
+  /** undefined: nobody says what is final. */
+  readonly finality: LoadedPlugin | undefined
+}
 
 export const command: Command = { name: 'genesis', summary: 'write the genesis of a new chain', help, run }
 
@@ -75,29 +86,58 @@ async function run(argv: readonly string[], io: Io): Promise<number> {
     io.out(help)
     return exitCode.ok
   }
-  const name = needed(values, 'name')
   const out = needed(values, 'out')
   const consensus = needed(values, 'consensus')
-  const engine = await engineOf(consensus, io)
-  const application = await applicationOf(values.application, io)
-  const given = [...shortParameters(values), ...longParameters(dotted, engine, application)]
-  refuseGivenTwice(given)
-  const settings = {
-    name,
-    timestamp: timestampOf(values.timestamp, io),
-    consensus: engine.name,
-    parameters: parametersOf('engine', engine, given),
-    application: application?.name,
-    applicationParameters: application?.plugin ? parametersOf('application', application.plugin, given) : {},
-    gateways: gatewaysOf(values.gateways),
-  }
+  const settings = await settingsOf(values, dotted, io)
   const { text, genesis } = genesisFile(settings, 'aurex genesis')
   const path = resolve(io.cwd, out)
   write(path, out, text, io)
-  const chainId = genesis.rules.chainId
-  if (values.json) io.out(`${JSON.stringify({ chain_id: chainId, path, name })}\n`)
-  else io.out(`chain_id: ${chainId}\nwritten:  ${out}\nstart:    ${startText(consensus, values.application, out)}\n`)
+  const quorum = quorumIn(genesis.finality)
+  const warning = quorum && quorumWarning(quorum)
+  if (warning !== undefined) io.err(`${paint(io, 'yellow', 'warning:')} --finality: ${warning}\n`)
+  const chain_id = genesis.rules.chainId
+  if (values.json) io.out(`${JSON.stringify({ chain_id, path, name: settings.name, finality: quorum })}\n`)
+  else {
+    const final = quorum === undefined ? '' : `finality: ${quorumText(quorum)}\n`
+    const start = startText(consensus, values.application, out)
+    io.out(`chain_id: ${chain_id}\nwritten:  ${out}\n${final}start:    ${start}\n`)
+  }
   return exitCode.ok
+}
+
+async function settingsOf(values: Values, dotted: ReadonlyMap<string, string>, io: Io): Promise<GenesisSettings> {
+  const name = needed(values, 'name')
+  refuseHalf(values, dotted)
+  const engine = await engineOf(needed(values, 'consensus'), io)
+  const application = await applicationOf(values.application, io)
+  const finality = values.finality ? await resolvePlugin('finality', io.cwd) : undefined
+  const roles = { engine, application, finality }
+  const given = [...shortParameters(values, dotted, roles), ...longParameters(dotted, roles)]
+  refuseGivenTwice(given)
+  return {
+    name,
+    timestamp: timestampOf(values.timestamp, io),
+    consensus: engine.name,
+    parameters: engineTable(engine, given),
+    application: application?.name,
+    applicationParameters: application?.plugin ? tableOf('application', application.plugin, given) : {},
+    finality: finality && tableOf('finality', finality, given),
+    gateways: gatewaysOf(values.gateways),
+  }
+}
+
+/** Who says something of finality says all of it: a chain cannot be given any later. */
+function refuseHalf(values: Values, dotted: ReadonlyMap<string, string>): void {
+  const ofFinality = [...dotted.keys()].filter((name) => name.startsWith('finality.'))
+  const short = Object.keys(finalityFlags).filter((flag) => values[flag as keyof typeof finalityFlags] !== undefined)
+  const half = [...short, ...ofFinality][0]
+  if (!values.finality && half !== undefined) {
+    throw usageError('half-given', `--${half}: nobody says what is final; add --finality --authorities ADDRESSES`)
+  }
+  if (values.finality && values.authorities === undefined && !dotted.has('finality.authorities')) {
+    const advice = 'add --authorities ADDRESSES; aurex key show prints the address of a key'
+    throw usageError('half-given', `--finality: nobody is named whose votes count; ${advice}`)
+  }
 }
 
 /** What every operator of the chain runs with this file. */
@@ -153,106 +193,49 @@ function gatewaysOf(given: string | undefined): Gateways {
   return given === undefined ? [] : addressesOf('--gateways', given)
 }
 
-function addressesOf(flag: string, text: string): string[] {
-  const addresses = listOf(text)
-  const wrong = addresses.find((address) => !isAddress(address))
-  if (wrong === undefined && addresses.length > 0) return addresses
-  const got = JSON.stringify(wrong ?? text)
-  throw usageError('bad-value', `${flag}: expected addresses (64 hex digits) with commas between, got ${got}`)
+/** An empty list is for development, where nobody knows yet which keys there are. */
+function engineTable(engine: LoadedPlugin, given: readonly Given[]): JsonObject {
+  const table = tableOf('engine', engine, given)
+  const { authorities } = table
+  if (!Array.isArray(authorities) || authorities.length > 0) return table
+  const advice = 'aurex key new --out FILE makes a key and prints its address'
+  throw usageError('missing-value', `${engine.name}: nobody may make blocks; add --authorities ADDRESSES: ${advice}`)
 }
 
-interface Given {
-  /** undefined: a short flag, which is the engine's. */
-  readonly owner: string | undefined
-  readonly flag: string
-  readonly key: string
-  readonly text: string
+function shortParameters(values: Values, dotted: ReadonlyMap<string, string>, { engine, finality }: Roles): Given[] {
+  const of = (whose: Given['whose'], keys: Readonly<Record<string, string>>) =>
+    Object.entries(keys).flatMap(([flag, key]) => {
+      const text = values[flag as keyof typeof engineFlags | keyof typeof finalityFlags | 'authorities']
+      return text === undefined ? [] : [{ whose, flag: `--${flag}`, key, text }]
+    })
+  const voters = finality !== undefined && !dotted.has('finality.authorities')
+  const authorities = { authorities: 'authorities' }
+  return [
+    ...of('engine', engineFlags),
+    ...of('finality', finalityFlags),
+    ...(hasParameter(engine, 'authorities') || !voters ? of('engine', authorities) : []),
+    ...(voters ? of('finality', authorities) : []),
+  ]
 }
-
-const shortParameters = (values: Values): Given[] =>
-  Object.entries(engineFlags).flatMap(([flag, key]) => {
-    const text = values[flag as keyof typeof engineFlags]
-    return text === undefined ? [] : [{ owner: undefined, flag: `--${flag}`, key, text }]
-  })
 
 /** `--<plugin>.<key> value`. */
-function longParameters(
-  dotted: ReadonlyMap<string, string>,
-  engine: LoadedPlugin,
-  application: NamedApplication | undefined,
-): Given[] {
+function longParameters(dotted: ReadonlyMap<string, string>, roles: Roles): Given[] {
+  const { engine, application, finality } = roles
   return [...dotted].map(([name, text]) => {
     const [owner, ...rest] = name.split('.')
-    const key = rest.join('.')
-    if (owner === engine.name) return { owner: undefined, flag: `--${name}`, key, text }
-    if (owner === application?.plugin?.name) return { owner, flag: `--${name}`, key, text }
+    // As the flags of a node: dashes and underscores are the same.
+    const key = rest.join('.').replaceAll('-', '_')
+    const flag = `--${name}`
+    if (owner === engine.name) return { whose: 'engine', flag, key, text }
+    if (owner === application?.plugin?.name) return { whose: 'application', flag, key, text }
+    if (owner === finality?.name) return { whose: 'finality', flag, key, text }
     const hint = owner === application?.name ? 'its plugin is not here' : `did you mean --${engine.name}.${key}?`
-    throw usageError('unknown-flag', `--${name}: ${tablesText(engine, application)}; ${hint}`)
+    throw usageError('unknown-flag', `${flag}: ${tablesText(roles)}; ${hint}`)
   })
 }
 
-const tablesText = (engine: LoadedPlugin, application: NamedApplication | undefined): string =>
+const tablesText = ({ engine, application }: Roles): string =>
   `the engine is ${engine.name}${application === undefined ? '' : `, the application ${application.name}`}`
-
-function refuseGivenTwice(given: readonly Given[]): void {
-  const twice = given.find(
-    ({ owner, key }, at) => given.findIndex((other) => other.owner === owner && other.key === key) !== at,
-  )
-  if (twice !== undefined) throw usageError('bad-value', `${twice.flag}: ${twice.key} is given twice`)
-}
-
-/** A plugin's whole table: what was given, checked by its schema, and its defaults for the rest. */
-function parametersOf(what: 'engine' | 'application', plugin: LoadedPlugin, all: readonly Given[]): JsonObject {
-  const given = all.filter(({ owner }) => owner === (what === 'engine' ? undefined : plugin.name))
-  const schema = plugin.parameters
-  const entries = entriesOf(schema)
-  const table: Record<string, Json> = {}
-  for (const { flag, key, text } of given) {
-    const entry = Object.hasOwn(entries, key) ? entries[key] : undefined
-    if (entry === undefined) throw noParameter(flag, key, `${what} ${plugin.name}`, Object.keys(entries))
-    if (key === 'authorities') table[key] = addressesOf(flag, text)
-    else table[key] = valueFor(entry, text)
-  }
-  if (schema === undefined) return {}
-  const shaped = v.safeParse(schema, table)
-  if (shaped.success) return shaped.output
-  const issue = shaped.issues[0]
-  const path = v.getDotPath(issue)
-  // A fault inside a table or a list is one of the flag that gave it.
-  const key = issue.path?.[0]?.key
-  const flag =
-    given.find((one) => one.key === key)?.flag ?? (path === null ? 'aurex genesis' : `--${plugin.name}.${path}`)
-  throw usageError('bad-value', `${flag}: ${issueText(issue, schema)}`)
-}
-
-function noParameter(flag: string, key: string, whose: string, keys: readonly string[]): AurexError {
-  const has = keys.length === 0 ? 'it takes none' : `it takes ${keys.join(', ')}`
-  const hint = suggestion(key, keys)
-  return usageError('unknown-flag', `${flag}: the ${whose} has no parameter ${key}; ${has}${hint}`)
-}
-
-/** The schemas of an object schema's fields. */
-function entriesOf(schema: LoadedPlugin['parameters']): Record<string, v.GenericSchema> {
-  if (schema === undefined || !('entries' in schema) || !isObject(schema.entries)) return {}
-  return schema.entries as object as Record<string, v.GenericSchema>
-}
-
-/** What a flag's text means to a field: the first reading that the field's schema takes, or else the most natural. */
-function valueFor(entry: v.GenericSchema, text: string): Json {
-  const number = /^-?\d+(\.\d+)?$/.test(text) ? [Number(text)] : []
-  const truth = text === 'true' || text === 'false' ? [text === 'true'] : []
-  const list = listOf(text)
-  const numbers = list.every((item) => /^-?\d+(\.\d+)?$/.test(item)) ? [list.map(Number)] : []
-  const tables = typeText(entry) === 'text' && unwrapped(entry).type !== 'string' ? tablesOf(text) : []
-  const readings: Json[] = [text, ...number, ...truth, list, ...numbers, ...tables]
-  return readings.find((reading) => v.is(entry, reading)) ?? number[0] ?? truth[0] ?? tables[0] ?? text
-}
-
-const listOf = (text: string): string[] =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '')
 
 function write(path: string, shown: string, text: string, io: Io): void {
   try {

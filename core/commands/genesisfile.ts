@@ -14,6 +14,8 @@ export interface GenesisSettings {
   readonly application: string | undefined
   /** The application's own table, complete; empty without one. */
   readonly applicationParameters?: JsonObject
+  /** The table of whoever says what is final, complete; undefined: nobody does. */
+  readonly finality?: JsonObject | undefined
   readonly gateways: Gateways
 }
 
@@ -22,7 +24,7 @@ export interface GenesisSettings {
  * The genesis that is returned beside the text was read back from it, as every node will.
  */
 export function genesisFile(settings: GenesisSettings, where: string): { text: string; genesis: Genesis } {
-  const { consensus, parameters, application, applicationParameters = {} } = settings
+  const { consensus, parameters, application, applicationParameters = {}, finality } = settings
   const text = [
     `# The genesis of a chain: everything that its nodes must agree on. Its SHA-256, as canonical JSON, is the chain's
 # id: whoever changes a value has another chain. Comments and the order of lines have no say.
@@ -37,6 +39,7 @@ ${assignments({ consensus })}`,
 ${assignments({ gateways: settings.gateways })}`,
     table(consensus, parameters, "The engine's own rules."),
     application === undefined ? '' : table(application, applicationParameters, "The application's own rules."),
+    finality === undefined ? '' : table('finality', finality, 'Who says by votes which blocks can never be undone.'),
     `# The largest transaction and block that are valid, as canonical JSON.
 [limits]
 ${assignments({

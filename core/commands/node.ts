@@ -1,3 +1,4 @@
+import type { Json } from '../chain/json.ts'
 import { originText, resolveConfig, type CoreConfig, type ResolvedConfig } from '../config.ts'
 import { AurexError, exitCode, messageOf } from '../errors.ts'
 import { colorWanted, openLog, type Log } from '../log.ts'
@@ -7,6 +8,7 @@ import { startNode, type RunningNode } from '../node.ts'
 import { version } from '../version.ts'
 import type { Command, Io } from './command.ts'
 import { nodeHelp } from './nodehelp.ts'
+import { programOf } from './program.ts'
 import { printable } from './terminal.ts'
 
 export const command: Command = {
@@ -41,6 +43,7 @@ async function runNode(config: ResolvedConfig, io: Io): Promise<number> {
   })
   for (const { name, origin } of config.unused)
     log.log('config').debug('not used: its plugin is not loaded', { name, origin: originText(origin) })
+  for (const plugin of config.demanded) log.log('config').info('loaded by itself: the genesis demands it', { plugin })
   const { promise: failure, resolve: failed } = Promise.withResolvers<AurexError>()
   try {
     makeDataDirectory(config, log.log('node'), io)
@@ -183,14 +186,17 @@ function listeningRows({ host, port, listeners }: Ready): [string, string][] {
 /** A command that the reader can paste; undefined where it would not work. */
 function tryText({ height, host, port }: Ready, io: Io): string | undefined {
   if (height === undefined || port === undefined) return undefined
-  // Set by whoever runs a script of package.json (`bun run node`) or a package (`npx aurex node`).
-  const runner = io.env['npm_lifecycle_event']
-  const program = runner === undefined ? 'aurex' : runner === 'npx' ? 'npx aurex' : 'bun run aurex'
   const node = port === 13_245 ? '' : ` --node ${host?.includes(':') ? `[${host}]` : host}:${port}`
-  return `${program} tx${node} --data '{"hello":"world"}' --wait`
+  return `${programOf(io)} tx${node} --data '{"hello":"world"}' --wait`
 }
 
-function engineText({ consensus, parameters }: NonNullable<ResolvedConfig['genesis']>): string {
-  const table = Object.entries(parameters).map(([key, value]) => `${key} ${JSON.stringify(value)}`)
-  return [consensus, ...table].join(', ')
+function engineText({ consensus, parameters, finality }: NonNullable<ResolvedConfig['genesis']>): string {
+  const table = Object.entries(parameters).flatMap(([key, value]) => parameterText(key, value))
+  return [consensus, ...table, ...(finality === undefined ? [] : ['with finality'])].join(', ')
+}
+
+/** A list of addresses would fill the screen: it is said how long it is. */
+function parameterText(key: string, value: Json): string[] {
+  if (!Array.isArray(value)) return [`${key} ${JSON.stringify(value)}`]
+  return value.length === 0 ? [] : [`${key}: ${value.length}`]
 }

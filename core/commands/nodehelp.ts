@@ -9,8 +9,7 @@ export async function nodeHelp(io: Pick<Io, 'cwd'>): Promise<string> {
   const plugins = await Promise.all(builtinNames.map((name) => resolvePlugin(name, io.cwd)))
   const found = Object.values(Object.groupBy(plugins, ({ provides }) => provides)).flatMap((group) => group ?? [])
   const own = describeKeys([]).filter(({ key }) => !key.includes('.') && key !== 'plugins')
-  return `Starts a node: a set of plugins on one ledger. With nothing given it mines a
-development chain.
+  return `Starts a node: plugins on one ledger; with nothing given, a development chain.
 
   aurex node                                  answers on 127.0.0.1:13245
   aurex node --peers 192.0.2.1:13245          joins those that it knows, too
@@ -23,11 +22,9 @@ ${found.map((plugin, at) => pluginLine(plugin, found[at - 1])).join('')}${own.ma
   --<plugin>.<key>     any other key: aurex config --describe lists them
   --json               print one JSON line on stdout when the node is ready
 
-Flags win over the environment (AUREX_PORT, AUREX_POW_MINE), that over the file,
-that over defaults; aurex config shows what counts and where it comes from.
-INT or TERM stops the node in order, a second one at once. Exit codes: 64 wrong
-command line, 69 port in use, 75 ledger in use, 78 anything else that you can
-mend, 1 a fault.
+Flags win over the environment (AUREX_POW_MINE), that over the file, that over
+defaults: see aurex config. INT or TERM stops the node, a second one at once.
+Exit codes: 64 command line, 69 port or 75 ledger in use, 78 config, 1 a fault.
 `
 }
 

@@ -9,6 +9,8 @@ export function nodeStatusText(status: NodeStatus): string {
     ['chain', status.chain_id ?? 'none'],
     ['height', status.height],
     ['head', status.head],
+    ['final', finalText(status)],
+    ['justified', status.justified?.index],
     ['pending', status.pending],
     ['peers', status.peers],
     ['syncing', status.height === undefined ? undefined : status.syncing ? 'yes' : 'no'],
@@ -18,6 +20,13 @@ export function nodeStatusText(status: NodeStatus): string {
   )
   const metrics = table(status.metrics.map((metric) => [nameOf(metric), metric.value]))
   return [facts, titled('health', health), titled('metrics', metrics)].join('')
+}
+
+/** How far it is, and how far the head is ahead of it. */
+function finalText({ final, height }: NodeStatus): string | undefined {
+  if (final === undefined || height === undefined) return undefined
+  if (final.index === 0) return 'block 0 alone'
+  return final.index === height ? `${final.index}, the head` : `${final.index}, ${height - final.index} below the head`
 }
 
 const titled = (title: string, text: string): string =>

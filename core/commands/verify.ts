@@ -6,7 +6,7 @@ import { Contributed } from '../contributions.ts'
 import { createBus } from '../bus.ts'
 import { auditLedger, type Damage } from '../chain/audit.ts'
 import { readGenesis, type Genesis } from '../chain/genesis.ts'
-import { isObject, parseJsonText, type JsonObject } from '../chain/json.ts'
+import { isObject, parseJsonText } from '../chain/json.ts'
 import { keyPairOfPem, privatePemOf } from '../chain/keys.ts'
 import { issueText } from '../config/value.ts'
 import { AurexError, exitCode, messageOf } from '../errors.ts'
@@ -26,18 +26,20 @@ const help = `Re-checks a whole ledger file, offline, and names the first row th
   aurex verify lab.sqlite3 --engine ./my-engine.ts --application ./my-rules.ts
   aurex verify lab.sqlite3 --json
 
-Usage: aurex verify <file> [--engine <plugin>] [--application <plugin>] [--json]
+Usage: aurex verify <file> [--engine <plugin>] [--application <plugin>]
+                           [--finality <plugin>] [--json]
 
   --engine <plugin>        the chain's engine, where it is no built-in one: a
                            file or an npm package
   --application <plugin>   the chain's application, likewise
+  --finality <plugin>      what reads its certificates, in place of finality
   --json                   one JSON object: {ok: true, ledger, chain_id, blocks,
                            transactions} or {ok: false, ledger, row, problem}
 
-Every block: its place, hash, work, seal, time, signature and Merkle root. Every
-transaction: its id, its signature, that it is there once; where there is an
-application, what it changed of the state. What is pending as well. The file is
-only read; its node may be running.
+Every block: its place, hash, work, seal, time, signature, Merkle root, and its
+certificate of what is final. Every transaction: its id, its signature, that it
+is there once; where there is an application, what it changed of the state. What
+is pending as well. The file is only read; its node may be running.
 Exit code 0: all of it holds; 1: something does not; 75: interrupted; 78: it is
 no ledger, or of an engine or an application that is not here.
 `
@@ -49,7 +51,12 @@ export const command: Command = {
   async run(argv, io) {
     const flags = readFlags(argv, {
       command: 'aurex verify',
-      flags: { engine: { type: 'string' }, application: { type: 'string' }, json: { type: 'boolean' } },
+      flags: {
+        engine: { type: 'string' },
+        application: { type: 'string' },
+        finality: { type: 'string' },
+        json: { type: 'boolean' },
+      },
       positionals: ['file'],
     })
     if (flags.help) {
@@ -81,6 +88,7 @@ const plural = (count: number, what: string): string => `${count} ${what}${count
 interface Named {
   readonly engine: string | undefined
   readonly application: string | undefined
+  readonly finality: string | undefined
 }
 
 async function verify(path: string, named: Named, io: Io): Promise<Report> {
@@ -135,24 +143,17 @@ function storageDamage(storage: Storage): Damage | undefined {
 }
 
 async function audit(storage: Storage, genesis: Genesis, named: Named, io: Io): Promise<Damage | undefined> {
-  const plugin = await pluginFor('consensus', genesis.consensus, named.engine, io)
-  const engine = withParameters(plugin, genesis.parameters)
-  if (!engine.ok) return engine.damage
+  const entries = await entriesFor(genesis, named, io)
+  if (!entries.ok) return entries.damage
   // They get the ledger that is checked, and a chance to judge: nothing is sealed here.
   const given: LoadedPlugin = { ...storageStub, setup: () => storage }
-  const entries = [entryOf(given, {}), engine.entry]
-  if (genesis.application !== undefined) {
-    const rules = await pluginFor('application', genesis.application, named.application, io)
-    const application = withParameters(rules, genesis.applicationParameters)
-    if (!application.ok) return application.damage
-    entries.push(application.entry)
-  }
-  const up = await setUp(entries, genesis, io)
+  const up = await setUp([entryOf(given, {}), ...entries.entries], genesis, io)
   const progress = new Progress(io)
   try {
     const height = storage.head().header.index
-    const { consensus, application } = up.slots
-    const steps = auditLedger({ storage, genesis, consensus: consensus!, application, signatures: true })
+    const { consensus, application, finality } = up.slots
+    const parts = { storage, genesis, consensus: consensus!, application, finality, signatures: true }
+    const steps = auditLedger(parts)
     let step = steps.next()
     let heardAt = Number.NEGATIVE_INFINITY
     for (; step.done !== true; step = steps.next()) {
@@ -178,21 +179,33 @@ const interrupted = (block: number, height: number): AurexError =>
     exit: exitCode.tryAgain,
   })
 
-/** A plugin with its table of the genesis, or what is wrong with the table. */
-function withParameters(
-  plugin: LoadedPlugin,
-  table: JsonObject,
-): { ok: true; entry: PluginEntry } | { ok: false; damage: Damage } {
-  const parsed = v.safeParse(plugin.parameters ?? v.looseObject({}), table)
-  if (!parsed.success) {
-    return { ok: false, damage: { row: 'meta, genesis', what: `${plugin.name}: ${issueText(parsed.issues[0])}` } }
+type Entries = { ok: true; entries: readonly PluginEntry[] } | { ok: false; damage: Damage }
+
+/** The plugins that the genesis names, each with its table, or what is wrong with a table. */
+async function entriesFor(genesis: Genesis, named: Named, io: Io): Promise<Entries> {
+  const tables = {
+    consensus: { name: genesis.consensus, table: genesis.parameters },
+    application: { name: genesis.application, table: genesis.applicationParameters },
+    finality: { name: genesis.finality && 'finality', table: genesis.finality },
   }
-  return { ok: true, entry: { ...entryOf(plugin, v.parse(plugin.config, {})), parameters: parsed.output } }
+  const entries: PluginEntry[] = []
+  for (const slot of ['consensus', 'application', 'finality'] as const) {
+    const { name, table } = tables[slot]
+    if (name === undefined) continue
+    const plugin = await pluginFor(slot, name, named[roles[slot].what], io)
+    const parsed = v.safeParse(plugin.parameters ?? v.looseObject({}), table)
+    if (!parsed.success) {
+      return { ok: false, damage: { row: 'meta, genesis', what: `${plugin.name}: ${issueText(parsed.issues[0])}` } }
+    }
+    entries.push({ ...entryOf(plugin, v.parse(plugin.config, {})), parameters: parsed.output })
+  }
+  return { ok: true, entries }
 }
 
 const roles = {
   consensus: { what: 'engine', flag: '--engine' },
   application: { what: 'application', flag: '--application' },
+  finality: { what: 'finality', flag: '--finality' },
 } as const
 
 /** `expected`: the name in the genesis; `given`: what the command line names in its place. */
@@ -212,7 +225,8 @@ async function pluginFor(
     throw unknown(`${messageOf(error)}; the chain's ${what} is ${expected}`, error)
   })
   if (plugin.provides === slot && plugin.name === expected) return plugin
-  const message = `${flag}: expected the ${what} ${expected}, got the plugin ${plugin.name}`
+  const whom = what === expected ? `the plugin ${expected}` : `the ${what} ${expected}`
+  const message = `${flag}: expected ${whom}, got the plugin ${plugin.name}`
   throw new AurexError(`wrong-${what}`, message, { exit: exitCode.usage })
 }
 
@@ -224,9 +238,9 @@ const storageStub = {
   config: v.strictObject({}),
 }
 
-const entryOf = (plugin: LoadedPlugin, config: unknown): PluginEntry => ({ plugin, config, parameters: {} })
+export const entryOf = (plugin: LoadedPlugin, config: unknown): PluginEntry => ({ plugin, config, parameters: {} })
 
-function setUp(plugins: readonly PluginEntry[], genesis: Genesis | undefined, io: Io): Promise<SetUp> {
+export function setUp(plugins: readonly PluginEntry[], genesis: Genesis | undefined, io: Io): Promise<SetUp> {
   const nothing = (): void => undefined
   const complain = (message: string): void => io.err(`${printable(message)}\n`)
   const log: Log = { debug: nothing, info: nothing, warn: complain, error: complain }

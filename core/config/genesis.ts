@@ -6,27 +6,28 @@ import type { JsonObject } from '../chain/json.ts'
 import { AurexError } from '../errors.ts'
 import type { LoadedPlugin } from '../plugin.ts'
 import { readGenesisFile, type ReadText } from './file.ts'
+import { wrongFinality } from './finality.ts'
 import { configError, exitOf, originText, type Setting } from './settings.ts'
 import { issueText, valueText } from './value.ts'
 
+/** The slots whose plugins the genesis has tables for. */
+type Role = 'consensus' | 'application' | 'finality'
+
+export const hasTable = (slot: LoadedPlugin['provides']): slot is Role =>
+  slot === 'consensus' || slot === 'application' || slot === 'finality'
+
 export interface ChainChoice {
   readonly genesis: Genesis | undefined
-  /** The engine's, parsed by its own schema. */
-  readonly parameters: unknown
-  /** The application's, likewise; undefined where there is none. */
-  readonly applicationParameters: unknown
+  /** By slot: what the plugin's own schema made of its table. */
+  readonly parameters: Readonly<Partial<Record<Role, unknown>>>
 }
 
-/** The plugins that the genesis has tables for. */
-interface Roles {
-  readonly engine: LoadedPlugin | undefined
-  readonly application: LoadedPlugin | undefined
-}
+type Roles = Readonly<Record<Role, LoadedPlugin | undefined>>
 
 /**
  * The chain that a node is on: that of the file, or the development chain of the engine and the application; none without
  * either. `settings`: what was said about their parameters. Throws `bad-genesis`, `genesis-fixes-it`, `wrong-engine`,
- * `wrong-application`, `missing-application`, and what reading the file throws.
+ * `wrong-application`, `missing-application`, `wrong-finality`, `missing-finality`, and what reading the file throws.
  */
 export function chooseChain(
   path: string | undefined,
@@ -35,25 +36,51 @@ export function chooseChain(
   parseParameters: (plugin: LoadedPlugin) => unknown,
   readText: ReadText,
 ): ChainChoice {
-  const engine = plugins.find(({ provides }) => provides === 'consensus')
-  const application = plugins.find(({ provides }) => provides === 'application')
-  if (path !== undefined) return fromFile(path, { engine, application }, plugins, settings, readText)
-  const parameters = engine && parseParameters(engine)
-  const applicationParameters = application && parseParameters(application)
-  if (engine === undefined) return { genesis: undefined, parameters, applicationParameters }
-  const named = application && { name: application.name, parameters: (applicationParameters ?? {}) as JsonObject }
-  const genesis = developmentGenesis(engine.name, (parameters ?? {}) as JsonObject, named)
-  return { genesis, parameters, applicationParameters }
+  const of = (role: Role) => plugins.find(({ provides }) => provides === role)
+  const roles = { consensus: of('consensus'), application: of('application'), finality: of('finality') }
+  if (path !== undefined) return fromFile(path, roles, plugins, settings, readText)
+  if (roles.finality !== undefined) throw wrongFinality('the development genesis')
+  const { consensus: engine, application } = roles
+  const parameters = {
+    consensus: engine && parseParameters(engine),
+    application: application && parseParameters(application),
+  }
+  if (engine === undefined) return { genesis: undefined, parameters }
+  const named = application && { name: application.name, parameters: (parameters.application ?? {}) as JsonObject }
+  return { genesis: developmentGenesis(engine.name, (parameters.consensus ?? {}) as JsonObject, named), parameters }
 }
 
 function fromFile(
   path: string,
-  { engine, application }: Roles,
+  roles: Roles,
   plugins: readonly LoadedPlugin[],
   settings: readonly Setting[],
   readText: ReadText,
 ): ChainChoice {
   const genesis = readGenesis(readGenesisFile(path, readText), path)
+  refuseOthers(genesis, roles, path, plugins)
+  const { consensus: engine, application, finality } = roles
+  const parameters = {
+    consensus: engine && namedIn(parametersOf(engine, genesis.parameters, path), engine, path),
+    application: application && parametersOf(application, genesis.applicationParameters, path),
+    finality: finality && parametersOf(finality, genesis.finality ?? {}, path),
+  }
+  const tables = new Map<string | undefined, JsonObject | undefined>([
+    [genesis.consensus, parameters.consensus],
+    [genesis.application, parameters.application],
+    ['finality', parameters.finality],
+  ])
+  for (const setting of settings) refuseOther(setting, tables.get(setting.key.section), path)
+  return { genesis, parameters }
+}
+
+/** The plugins of a chain are those that its genesis names. */
+function refuseOthers(
+  genesis: Genesis,
+  { consensus: engine, application, finality }: Roles,
+  path: string,
+  plugins: readonly LoadedPlugin[],
+): void {
   if (engine !== undefined && engine.name !== genesis.consensus) {
     throw wrongPlugin('engine', engine, genesis.consensus, path, plugins)
   }
@@ -65,14 +92,11 @@ function fromFile(
     const message = `${path}: its application is ${genesis.application}, which is not loaded; add it to --plugins`
     throw configError('missing-application', message)
   }
-  const parameters = engine && parametersOf(engine, genesis.parameters, path)
-  const applicationParameters = application && parametersOf(application, genesis.applicationParameters, path)
-  for (const setting of settings) {
-    const { section } = setting.key
-    const table = section === genesis.consensus ? parameters : section === genesis.application && applicationParameters
-    refuseOther(setting, table || undefined, path)
+  if (finality !== undefined && genesis.finality === undefined) throw wrongFinality(path)
+  // It is loaded unasked; whoever reads the genesis only now must not take headers that nobody judges.
+  if (finality === undefined && genesis.finality !== undefined && engine !== undefined) {
+    throw configError('missing-finality', `${path}: it has a table [finality]; add finality to --plugins`)
   }
-  return { genesis, parameters, applicationParameters }
 }
 
 function wrongPlugin(
@@ -101,6 +125,14 @@ function refuseOther({ key, value, origin }: Setting, table: JsonObject | undefi
   throw new AurexError('genesis-fixes-it', `${key.id} (${originText(origin)}): ${message}; leave it out`, {
     exit: exitOf(origin),
   })
+}
+
+/** Nobody is for development, where whoever comes first is the one authority: on a chain of one's own that is anybody. */
+function namedIn(parameters: JsonObject, engine: LoadedPlugin, path: string): JsonObject {
+  const { authorities } = parameters
+  if (!Array.isArray(authorities) || authorities.length > 0) return parameters
+  const expected = 'expected addresses, as aurex key show prints them'
+  throw configError('bad-genesis', `${path}: ${engine.name}.authorities: it names nobody; ${expected}`)
 }
 
 /** As they stand in the file, by the plugin's own schema. */

@@ -10,7 +10,7 @@ import { isLightType } from './standing.ts'
 
 export interface AdmissionsParts extends Pick<
   ModuleParts,
-  'bans' | 'emit' | 'identity' | 'limits' | 'log' | 'peers' | 'runtime' | 'settings'
+  'bans' | 'emit' | 'identity' | 'limits' | 'log' | 'peers' | 'runtime' | 'settings' | 'signing'
 > {
   readonly farewells: Farewells
 }
@@ -39,10 +39,13 @@ export class Admissions {
     return this.#room(this.#configured.has(hostPortText(to)), true)
   }
 
-  /** What can be said before the other side has proven anything: it harms nobody but whoever claims it. */
-  welcome({ nodeId, key }: Greeting, connection: Connection): Verdict {
+  /**
+   * What can be said before the other side has proven anything: it harms nobody but whoever claims it. Who claims to be this
+   * node, and would prove that, has to.
+   */
+  welcome({ nodeId, key, features }: Greeting, connection: Connection): Verdict {
     const { identity, bans } = this.#parts
-    if (nodeId === identity.nodeId) return decline('self', 'this is the node itself')
+    if (nodeId === identity.nodeId) return features.has('proves_same_key') ? accepted : itself
     if (this.#allowed.size > 0 && !this.#allowed.has(nodeId) && !this.#allowed.has(key.address)) {
       return decline('not-allowed', 'only nodes of a list may be peers of this one')
     }
@@ -52,8 +55,9 @@ export class Admissions {
 
   /** What depends on who is here is decided after the proof, so that nobody is kept out by somebody who claims its id. */
   decide(exchange: Exchange): void {
-    const { peers } = this.#parts
+    const { peers, identity } = this.#parts
     const facts = exchange.facts()
+    if (facts.nodeId === identity.nodeId) return this.#metOwnKey(exchange)
     const rival = peers.get(facts.nodeId)
     if (rival === undefined) {
       const verdict = this.#place(facts, exchange.connection.outbound)
@@ -65,6 +69,16 @@ export class Admissions {
     } else {
       void this.#askRival(exchange, rival)
     }
+  }
+
+  /** Proven, and over a challenge that this process did not make: it is another process. */
+  #metOwnKey(exchange: Exchange): void {
+    const { log, signing } = this.#parts
+    const { remoteHost: host, remotePort: port } = exchange.connection
+    const remote = hostPortText({ host, port })
+    log.error('another process has the key of this node: give it one of its own', { remote, code: 'self' })
+    signing?.metKey(remote)
+    exchange.refuse(decline('self', 'it has the key of this node, and is another process'))
   }
 
   /** Says why, closes, and where no honest program would have sent it keeps the node and its address out for a while. */
@@ -146,4 +160,6 @@ export class Admissions {
   }
 }
 
+/** What is said to it, and by it. */
+export const itself = decline('self', 'this is the node itself')
 const replaced = decline('duplicate', 'another connection with the same node takes its place')

@@ -2,7 +2,9 @@ import { sealedHeaderOf, type Block, type SealedHeader } from '../chain/block.ts
 import type { JsonObject } from '../chain/json.ts'
 import { formatTimestamp } from '../chain/timestamp.ts'
 import { decline } from '../errors.ts'
+import { whyMessage, whyOf } from '../why.ts'
 import { isLoopback } from './addresses/ip.ts'
+import { finalityFields } from './finalityfields.ts'
 import { hostPortText } from './hostport.ts'
 import { plain, requests, type Fields, type RequestType } from './messages.ts'
 import type { ModuleParts, NetworkChain, NetworkModule, Sender } from './module.ts'
@@ -64,7 +66,7 @@ function answersOf(parts: AnswersParts): Answers {
     transaction_status: withChain<'transaction_status'>(undefined, (its, { tx_hash }) => ({
       make: () => transactionStatus(its, tx_hash),
     })),
-    chain_info: withChain<'chain_info'>(undefined, (its) => ({ make: () => chainInfo(its) })),
+    chain_info: withChain<'chain_info'>(undefined, (its) => ({ make: () => chainInfo(its, parts) })),
     genesis_request: () => {
       const { value } = parts.known
       return value === undefined ? noChain : { make: () => ({ type: 'genesis_response', genesis: value.text }) }
@@ -74,6 +76,8 @@ function answersOf(parts: AnswersParts): Answers {
       isLoopback(connection.remoteHost) ? { make: () => peerStatus(parts) } : { refusal: loopbackOnly },
     node_status: (_fields, _message, { connection }) =>
       isLoopback(connection.remoteHost) ? { make: () => nodeStatus(parts) } : { refusal: loopbackOnly },
+    why_request: (_fields, _message, { connection }) =>
+      isLoopback(connection.remoteHost) ? { make: () => why(parts) } : { refusal: loopbackOnly },
   }
 }
 
@@ -81,12 +85,28 @@ const loopbackOnly = decline('loopback-only', 'this is only shown on the machine
 
 export const noChain: Answer = { refusal: decline('no-chain', 'this node keeps no chain; ask one that does') }
 
-function pong({ chain, known, identity, runtime }: ModuleParts): JsonObject {
+function why(parts: AnswersParts): JsonObject {
+  const { catchup, chain, contributed, finality, peers, producer, runtime, settings, signing } = parts
+  const entries = whyOf({
+    now: runtime.clock.now(),
+    producer,
+    storage: chain && (() => chain.storageFailure()),
+    signing: signing && (() => signing.stopped()),
+    finality: finality && (() => finality.waits()),
+    sync: () => catchup.progress,
+    peers: () => ({ connected: peers.size, named: settings.peers }),
+    contributed: contributed ?? { all: () => [] },
+  })
+  return whyMessage(entries)
+}
+
+function pong({ chain, finality, known, identity, runtime }: ModuleParts): JsonObject {
   const timestamp = formatTimestamp(runtime.clock.now())
   const pong = { type: 'pong', node_id: identity.nodeId, timestamp }
   if (known.value === undefined) return pong
   const onChain = { ...pong, chain_id: known.value.rules.chainId }
-  return chain === undefined ? onChain : { ...onChain, height: chain.head().header.index }
+  if (chain === undefined) return onChain
+  return { ...onChain, height: chain.head().header.index, ...finalityFields({ chain, finality }) }
 }
 
 function nodeList(parts: ModuleParts): JsonObject {
@@ -113,7 +133,7 @@ function transactionStatus(chain: NetworkChain, hash: string): JsonObject {
   return refusal === undefined ? answer : { ...answer, code: refusal.code, error: plain(refusal.detail) }
 }
 
-function chainInfo(chain: NetworkChain): JsonObject {
+function chainInfo(chain: NetworkChain, { finality }: ModuleParts): JsonObject {
   const { genesis } = chain
   const { header } = chain.head()
   return {
@@ -124,6 +144,7 @@ function chainInfo(chain: NetworkChain): JsonObject {
     height: header.index,
     head: header.current_hash,
     pending: chain.pendingCount(),
+    ...finalityFields({ chain, finality }),
   }
 }
 

@@ -11,7 +11,7 @@ import type { ModuleParts } from './module.ts'
 import type { PeerFacts } from './peer.ts'
 import type { Standing } from './standing.ts'
 
-export interface ExchangeParts extends Pick<ModuleParts, 'identity' | 'runtime' | 'limits'> {
+export interface ExchangeParts extends Pick<ModuleParts, 'identity' | 'runtime' | 'limits' | 'messages'> {
   /** What this node says of itself. */
   readonly standing: Standing
   readonly connection: Connection
@@ -50,13 +50,20 @@ export class Exchange {
     this.#opener = parts.connection.outbound
     const milliseconds = parts.limits.handshake_milliseconds_max
     this.#deadline = parts.runtime.clock.after(milliseconds, () =>
-      this.refuse(decline('handshake-slow', `a handshake must be done within ${milliseconds} ms`)),
+      this.refuse(
+        this.#claimsUs ? unprovenSelf : decline('handshake-slow', `a handshake must be done within ${milliseconds} ms`),
+      ),
     )
   }
 
   /** What the other side says of itself, once it has said it. */
   get greeting(): Greeting | undefined {
     return this.#greeting
+  }
+
+  /** What this node challenged the other side with, once it has. */
+  get challenge(): string | undefined {
+    return this.#challenge
   }
 
   get over(): boolean {
@@ -81,7 +88,8 @@ export class Exchange {
     this.#greeting = read.value
     this.#state = 'proving'
     if (!this.#opener) this.open()
-    if (this.#opener || !read.value.features.has('answerer_decides')) this.#sendProof()
+    const mustProve = this.#opener || this.#claimsUs || !read.value.features.has('answerer_decides')
+    if (mustProve) this.#sendProof()
     return accepted
   }
 
@@ -91,7 +99,7 @@ export class Exchange {
     }
     const verdict = this.#verify(message['signature'])
     if (!verdict.ok) {
-      this.refuse(verdict)
+      this.refuse(this.#claimsUs ? unprovenSelf : verdict)
       return accepted
     }
     this.#state = 'deciding'
@@ -130,6 +138,11 @@ export class Exchange {
     return port === undefined ? undefined : { host: this.connection.remoteHost, port }
   }
 
+  /** It says that it is this node. */
+  get #claimsUs(): boolean {
+    return this.#greeting?.nodeId === this.#parts.identity.nodeId
+  }
+
   #read(message: JsonObject): Result<Greeting> {
     const { standing, welcome } = this.#parts
     const read = readGreeting(message, standing.chainId)
@@ -140,7 +153,7 @@ export class Exchange {
 
   #sendProof(): void {
     this.#ownProofSent = true
-    const signature = this.#parts.identity.sign(purposes.handshake, this.#challenges())
+    const signature = this.#parts.identity.sign(purposes.handshake, this.#challenges('own'))
     this.connection.send({ type: 'handshake_ack', signature })
   }
 
@@ -149,15 +162,19 @@ export class Exchange {
       return decline('bad-signature', 'a proof came before the handshake that it proves')
     const bytes = decodeSignature(typeof signature === 'string' ? signature : '')
     if (!bytes.ok) return decline(bytes.code, bytes.detail)
-    const text = utf8Bytes(signedText(purposes.handshake, this.#challenges()))
+    const text = utf8Bytes(signedText(purposes.handshake, this.#challenges('other')))
     if (verifySignature(this.#greeting.key, text, bytes.value)) return accepted
     return decline('bad-signature', 'signature: not by public_key_pem over both challenges')
   }
 
-  /** The opener's, then the answerer's; each is 64 characters long, so that there is one way to take them apart. */
-  #challenges(): string {
+  /**
+   * The opener's, then the answerer's; each is 64 characters long, so that there is one way to take them apart. Where both
+   * have one key, the signer's comes first.
+   */
+  #challenges(signer: 'own' | 'other'): string {
     const [own, others] = [this.#challenge!, this.#greeting!.challenge]
-    return this.#opener ? own + others : others + own
+    const isOwnFirst = this.#claimsUs ? signer === 'own' : this.#opener
+    return isOwnFirst ? own + others : others + own
   }
 
   #end(): boolean {
@@ -167,3 +184,5 @@ export class Exchange {
     return true
   }
 }
+
+const unprovenSelf = decline('self', 'it says that it is this node itself, and does not prove it')

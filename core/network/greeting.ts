@@ -18,6 +18,9 @@ const ownFeatures = [
   'compact_block',
   // As opener it lets the other side decide first: see `Exchange`.
   'answerer_decides',
+  // Met by a process with the same key, it proves that it has it.
+  'proves_same_key',
+  'evidence',
 ]
 
 /** What the other side says of itself; nothing of it is proven yet but that `nodeId` is the key's. */
@@ -51,7 +54,7 @@ const schema = v.object({
 /** `handshake` of protocol section 5. */
 export function greetingOf(
   { chainId, nodeType, height, listens }: Standing,
-  { identity, runtime }: Pick<ModuleParts, 'identity' | 'runtime'>,
+  { identity, runtime, messages }: Pick<ModuleParts, 'identity' | 'runtime' | 'messages'>,
 ): { readonly message: JsonObject; readonly challenge: string } {
   const challenge = Buffer.from(runtime.random(challengeBytes)).toString('hex')
   const message = {
@@ -64,7 +67,7 @@ export function greetingOf(
     node_id: identity.nodeId,
     public_key_pem: identity.pem,
     challenge,
-    features: ownFeatures,
+    features: [...ownFeatures, ...(messages?.features() ?? [])],
     timestamp: formatTimestamp(runtime.clock.now()),
   }
   return { message, challenge }

@@ -2,10 +2,11 @@ import * as v from 'valibot'
 import type { JsonObject } from '../chain/json.ts'
 import { AurexError, decline, found, messageOf, type Refusal, type Result } from '../errors.ts'
 import type { Connection, ConnectionHandlers } from '../plugin.ts'
-import { Admissions } from './admissions.ts'
+import { Admissions, itself } from './admissions.ts'
 import { boundedLog } from './boundedlog.ts'
 import { Exchange } from './exchange.ts'
 import type { Farewells } from './farewells.ts'
+import type { Greeting } from './greeting.ts'
 import { hostPortText, type HostPort } from './hostport.ts'
 import { complaintOf } from './messages.ts'
 import type { Dialling, ModuleParts, NetworkModule, Sender } from './module.ts'
@@ -134,13 +135,18 @@ class Hall {
       standing,
       connection,
       dialled,
-      welcome: (greeting) => this.#admissions.welcome(greeting, connection),
+      welcome: (greeting) => (this.#isOwn(greeting) ? itself : this.#admissions.welcome(greeting, connection)),
       proven: (it) => this.#admissions.decide(it),
       completed: (it) => this.#complete(it),
       failed: (it, refusal, ours) => this.#fail(it, refusal, ours),
     })
     this.#exchanges.set(connection, exchange)
     return exchange
+  }
+
+  /** A challenge that this node made comes back to it: it has reached itself, or somebody repeats what it says. */
+  #isOwn({ challenge }: Greeting): boolean {
+    return this.#exchanges.values().some((exchange) => exchange.challenge === challenge)
   }
 
   #complete(exchange: Exchange): void {

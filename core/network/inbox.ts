@@ -71,7 +71,7 @@ function receive(
   const { peers, farewells } = parts
   if (farewells.said(connection)) return undefined
   const peer = peers.of(connection)
-  if (peer !== undefined && hasHeard(peer, message)) return undefined
+  if (peer !== undefined && hasHeard(peer, table, message)) return undefined
   const translation = translationOf(parts, message)
   const said = translation !== undefined && 'message' in translation ? translation.message : message
   const judged = (answer: Answer): Answer => {
@@ -85,10 +85,13 @@ function receive(
 }
 
 /** Takes an answer to a question of ours; counts everything else, and drops a peer that sends too much. */
-function hasHeard(peer: Peer, message: JsonObject): boolean {
+function hasHeard(peer: Peer, table: Table, message: JsonObject): boolean {
   peer.heard()
   if (peer.requests.take(message)) return true
-  const verdict = counts(peer, message) ? peer.rate.take(message) : accepted
+  const { type } = message
+  const isChannel = typeof type === 'string' && table.get(type)?.isChannel === true
+  const rate = isChannel ? peer.channelRate : peer.rate
+  const verdict = counts(peer, message) ? rate.take(message) : accepted
   if (!verdict.ok) peer.drop(verdict)
   return !verdict.ok
 }

@@ -32,6 +32,7 @@ export const requests = {
   genesis_request: v.object({}),
   peer_status: v.object({}),
   node_status: v.object({}),
+  why_request: v.object({}),
 } as const
 
 export type RequestType = keyof typeof requests

@@ -8,11 +8,12 @@ import type { Result } from '../errors.ts'
 import type { CoreEvents } from '../events.ts'
 import type { Limits } from '../limits.ts'
 import type { Log } from '../log.ts'
-import type { Connection, NodeFacts, Storage, Transport } from '../plugin.ts'
+import type { Connection, Finality, NodeFacts, Storage, Transport } from '../plugin.ts'
 import type { Runtime } from '../runtime.ts'
 import type { Contributed } from '../contributions.ts'
 import type { EvidenceBook } from '../evidence/book.ts'
 import type { Signing } from '../signing/signing.ts'
+import type { WhyParts } from '../why.ts'
 import type { Bans } from './bans.ts'
 import type { KnownGenesis } from './genesis/known.ts'
 import type { GenesisMemory } from './genesis/memory.ts'
@@ -32,6 +33,8 @@ export interface Sender {
 /** One type of message: what it must look like and what is done with it. */
 export interface MessageType {
   readonly schema: v.GenericSchema
+  /** It is of a plugin's channel: such messages of a peer are counted by themselves (`Peer.channelRate`). */
+  readonly isChannel?: boolean
   /** `fields` is what the schema made of the message; `message` is all of it, as it came. */
   handle(fields: never, message: JsonObject, sender: Sender): Answer | Promise<Answer>
 }
@@ -93,6 +96,9 @@ export type NetworkChain = Pick<
   | 'submitBranch'
   | 'trail'
   | 'watch'
+  | 'wanted'
+  | 'finalHeight'
+  | 'storageFailure'
   | 'forget'
 >
 
@@ -111,8 +117,12 @@ export interface NetworkParts {
   readonly messages?: PluginMessages | undefined
   /** Proofs against keys, to be passed on. */
   readonly evidence?: EvidenceBook | undefined
+  /** Where the genesis asks for one. */
+  readonly finality?: Pick<Finality, 'justified' | 'waits'> | undefined
+  /** What this node's own next block waits for, for `why_request`. */
+  readonly producer?: WhyParts['producer']
   /** Told where another process is met that has this node's key. */
-  readonly signing?: Signing | undefined
+  readonly signing?: Pick<Signing, 'metKey' | 'stopped'> | undefined
   readonly identity: KeyPair
   readonly node: NodeFacts
   readonly runtime: Runtime
@@ -141,6 +151,8 @@ export interface Catchup {
   readonly active: boolean
   /** Whether it is fetching anything now. */
   readonly running: boolean
+  /** How far this node is with that, and the height that it leads to. */
+  readonly progress: { readonly height: number; readonly target: number } | undefined
   /** A peer was heard to have a block of this height. */
   heardOf(peer: Peer, height: number): void
   /** A peer sent a block whose parent is not here; it is kept as an orphan. */

@@ -4,6 +4,7 @@ import { addresses } from './addresses/addresses.ts'
 import { answers } from './answers.ts'
 import { Bans, bansPath } from './bans.ts'
 import { dialects } from './dialects.ts'
+import { evidence } from './evidence.ts'
 import { Farewells } from './farewells.ts'
 import { KnownGenesis } from './genesis/known.ts'
 import { learner } from './genesis/learner.ts'
@@ -48,10 +49,11 @@ export function createNetwork(parts: NetworkParts): Network {
     handshake,
     keepalive(shared),
     relay({ ...shared, catchup }),
+    evidence({ ...shared, catchup }),
     catchup,
     addresses({ ...shared, dial: (to) => handshake.dial(to) }),
     dialects(shared),
-    ...(parts.messages === undefined ? [] : [parts.messages.module(peers)]),
+    ...(parts.messages === undefined ? [] : [parts.messages.module(shared)]),
   )
   const door = createInbox({ ...shared, farewells, modules })
   return {

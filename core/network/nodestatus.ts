@@ -1,15 +1,16 @@
 import type { JsonObject } from '../chain/json.ts'
+import { finalityFields } from './finalityfields.ts'
 import { plain } from './messages.ts'
 import type { Catchup, ModuleParts } from './module.ts'
 import { lightNodeType } from './standing.ts'
 
 export interface NodeStatusParts extends ModuleParts {
-  readonly catchup: Pick<Catchup, 'running'>
+  readonly catchup: Pick<Catchup, 'running' | 'progress'>
 }
 
 /** How this node fares, with all that its plugins contribute. */
 export function nodeStatus(parts: NodeStatusParts): JsonObject {
-  const { chain, known, identity, node, peers, catchup, contributed } = parts
+  const { chain, finality, known, identity, node, peers, catchup, contributed } = parts
   const head = chain?.head().header
   const chainId = known.value?.rules.chainId
   const { metrics, faults } = contributed?.figures() ?? { metrics: [], faults: [] }
@@ -21,7 +22,14 @@ export function nodeStatus(parts: NodeStatusParts): JsonObject {
     version: node.version,
     name: node.name,
     ...(chainId === undefined ? {} : { chain_id: chainId }),
-    ...(head === undefined ? {} : { height: head.index, head: head.current_hash, pending: chain!.pendingCount() }),
+    ...(chain === undefined || head === undefined
+      ? {}
+      : {
+          height: head.index,
+          head: head.current_hash,
+          pending: chain.pendingCount(),
+          ...finalityFields({ chain, finality }),
+        }),
     peers: peers.size,
     syncing: catchup.running,
     metrics: metrics.map(({ name, labels, value }) => ({ name, labels: { ...labels }, value })),

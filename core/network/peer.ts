@@ -5,6 +5,7 @@ import type { Refusal, Result } from '../errors.ts'
 import type { Limits } from '../limits.ts'
 import type { Connection } from '../plugin.ts'
 import type { Clock } from '../runtime.ts'
+import { BoundedSet } from './boundedset.ts'
 import type { HostPort } from './hostport.ts'
 import { MessageRate } from './rate.ts'
 import { Requests } from './requests.ts'
@@ -29,7 +30,7 @@ export interface PeerParts {
   readonly connection: Connection
   readonly facts: PeerFacts
   readonly clock: Clock
-  readonly limits: Pick<Limits, 'peer_messages_per_second_max'>
+  readonly limits: Pick<Limits, 'peer_messages_per_second_max' | 'peer_channel_messages_per_second_max'>
   /** Ends the peer; `refusal.provable` also keeps it out for a while. */
   readonly drop: (peer: Peer, refusal: Refusal) => void
 }
@@ -40,6 +41,8 @@ export class Peer {
   readonly facts: PeerFacts
   readonly requests: Requests
   readonly rate: MessageRate
+  /** Of the messages of plugins' channels, which have a limit of their own. */
+  readonly channelRate: MessageRate
   /** Monotonic milliseconds. */
   readonly since: number
   /** The highest block that it was heard to have. A claim. */
@@ -55,17 +58,16 @@ export class Peer {
   /** Code of the `ERROR` that was the last thing it said. */
   complaint: string | undefined
   readonly #parts: PeerParts
-  // Two generations, of which the older one goes as a whole: JavaScriptCore steps over all that was deleted before the
-  // oldest of one set.
-  #inventory = new Set<Hash>()
-  #olderInventory = new Set<Hash>()
+  readonly #inventory = new BoundedSet<Hash>(inventoryMin)
 
   constructor(parts: PeerParts) {
     this.#parts = parts
     this.connection = parts.connection
     this.facts = parts.facts
     this.requests = new Requests(parts.connection, parts.clock)
-    this.rate = new MessageRate(parts.limits.peer_messages_per_second_max, parts.clock)
+    const { peer_messages_per_second_max, peer_channel_messages_per_second_max } = parts.limits
+    this.rate = new MessageRate(peer_messages_per_second_max, parts.clock)
+    this.channelRate = new MessageRate(peer_channel_messages_per_second_max, parts.clock)
     this.since = this.heardAt = parts.clock.monotonic()
     this.height = parts.facts.height
   }
@@ -100,14 +102,11 @@ export class Peer {
 
   /** Whether it is known to have a transaction or block: it sent it, announced it, or was sent it. */
   has(hash: Hash): boolean {
-    return this.#inventory.has(hash) || this.#olderInventory.has(hash)
+    return this.#inventory.has(hash)
   }
 
   nowHas(hash: Hash): void {
     this.#inventory.add(hash)
-    if (this.#inventory.size < inventoryMin) return
-    this.#olderInventory = this.#inventory
-    this.#inventory = new Set()
   }
 
   /** It sent a message. */

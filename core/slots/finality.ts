@@ -43,7 +43,10 @@ export interface Finality {
   certificate(ancestry: Ancestry): JsonObject | undefined
   /** Pure: whether a header may bear what stands in its `finality`, or may do without. */
   verify(header: SealedHeader, ancestry: Ancestry): Verdict
-  /** undefined: a block may follow; else why this node may not make one now (a chain that halts without finality). */
+  /**
+   * undefined: a block may follow; else why this node may not make one now that records something (a chain that halts
+   * without finality).
+   */
   halted(ancestry: Ancestry): Waiting | undefined
   /** Whether a block would help to make final what is recorded, although no transaction waits. */
   wantsBlock(ancestry: Ancestry, now: number): boolean

@@ -5,14 +5,18 @@ import type { Result } from '../errors.ts'
 
 /** Says messages of one type to peers. */
 export interface Channel<M> {
-  /** To every peer. */
+  /** To every peer that keeps the chain and has such a channel, as often as it is said. Throws `bad-message`. */
   broadcast(message: M): void
-  /** Does nothing where there is no such peer. */
+  /** Does nothing where there is no such peer, or it has no such channel. Throws `bad-message`. */
   send(to: NodeId, message: M): void
 }
 
 export interface ChannelOptions {
-  /** Core passes on what `hear` accepted: to each peer once, never back to who said it. Off: `hear` sees to it. */
+  /**
+   * Core passes on what `hear` accepted: to each peer once, never back to who said it; and gives it the same again only
+   * when it has long forgotten it (decline what you know). What the schema makes of a message is compared and passed on, so
+   * it may leave fields out, but transform none. Off: `hear` sees to it.
+   */
   readonly gossip?: boolean
 }
 

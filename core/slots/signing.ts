@@ -24,6 +24,11 @@ export interface Signer {
    * the record is an old one: nothing is signed any more, by anyone in this process, until the operator has mended it.
    */
   met(track: string, place: Place, text: string): void
+  /**
+   * The operator has resumed signing after the record was lost: up to this height nothing is signed, and what was may not be
+   * known. 0: never. Throws as `Storage` does.
+   */
+  floor(): number
   /** Why nothing is signed; undefined: it is. */
   stopped(): Waiting | undefined
 }

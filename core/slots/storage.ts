@@ -183,7 +183,7 @@ export interface Storage {
   /** The records of one plugin. `owner` is its name. They need no `begin`. */
   records(owner: string): Records
   /** Drops what `sidesToDrop` says of its side blocks: none that is left may lose its parent. */
-  pruneSide(belowIndex: number, blocksMax: number, bytesMax: number): void
+  pruneSide(belowIndex: number, blocksMax: number, bytesMax: number, keep?: readonly Hash[]): void
   /** All of them or none. A hash that is pending or recorded already is left as it is. */
   keepPending(transactions: readonly PendingTransaction[]): void
   dropPending(hashes: readonly Hash[]): void

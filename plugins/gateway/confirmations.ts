@@ -30,7 +30,7 @@ export interface ConfirmationsParts {
   readonly log: Log
 }
 
-type News = 'confirmed' | 'orphaned'
+type News = 'confirmed' | 'orphaned' | 'final'
 
 /** Something to forward: what it says, and the block as it stands afterwards. */
 interface Telling {
@@ -42,7 +42,8 @@ interface Telling {
  * What nodes say of their blocks: checked, remembered for each block and node, and forwarded once a block: confirmed with
  * the first node that has it, orphaned when the last one no longer does. Where several nodes make blocks at once, a node's
  * late news of a block that all others have dropped is usual. So what was told as orphaned is confirmed again only when a
- * node builds on it, or when all that ever spoke of it have it.
+ * node builds on it, or when all that ever spoke of it have it. With the first node that calls it final it is confirmed as
+ * such, once, and nothing more is ever told of it.
  */
 export class Confirmations {
   readonly #parts: ConfirmationsParts
@@ -93,14 +94,20 @@ export class Confirmations {
   #remember(confirmation: Confirmation, node: string): Verdict {
     const { block_hash: hash, block_index: index } = confirmation
     const floor = this.#heard.floorOf(node)
-    if (index < floor) return decline('too-old', `block_index: expected at least ${floor}, got ${index}`)
-    const record = this.#heard.block(hash) ?? { index, times: 0, nodes: {} }
+    const known = this.#heard.block(hash)
+    if (index < floor && !isFinal(confirmation)) {
+      return decline('too-old', `block_index: expected at least ${floor}, got ${index}`)
+    }
+    // Whoever was stalled for so long says of many old blocks at last that they are final. Who sends it must not be stuck.
+    if (index < floor && known === undefined) return accepted
+    const record = known ?? { index, times: 0, nodes: {} }
     if (record.index !== index) {
       return decline('bad-confirmation', `block_index: this block was said to be at ${record.index}, got ${index}`)
     }
     const said: Word = [confirmation.sequence ?? 0, isOrphaned(confirmation)]
     const before = record.nodes[node]
-    if (before !== undefined && !isLater(said, before)) return accepted
+    const makesFinal = isFinal(confirmation) && record.final !== true
+    if (before !== undefined && !isLater(said, before) && !(makesFinal && isSame(said, before))) return accepted
     if (before === undefined && Object.keys(record.nodes).length >= nodesOfBlockMax) return accepted
     if (before === undefined && this.#heard.isFull(node, index)) {
       return decline(
@@ -127,12 +134,12 @@ export class Confirmations {
   /** The block as it stands after this word, and what is to be forwarded of it. */
   #told(confirmation: Confirmation, record: BlockRecord): { record: BlockRecord; tellings: Telling[] } {
     const { again: _before, ...plain } = record
-    const news = newsOf(record)
+    const news = newsOf(record, isFinal(confirmation))
     if (news !== undefined) {
       const next = toldAs(news, plain)
       return { record: next, tellings: [{ confirmation, block: [confirmation.block_hash, next] }] }
     }
-    if (record.told !== 'orphaned' || !isHeld(record)) return { record: plain, tellings: [] }
+    if (record.final === true || record.told !== 'orphaned' || !isHeld(record)) return { record: plain, tellings: [] }
     const again = isOrphaned(confirmation) ? record.again : JSON.stringify(this.#toKeep(confirmation))
     return { record: again === undefined ? plain : { ...plain, again }, tellings: [] }
   }
@@ -157,7 +164,8 @@ export class Confirmations {
     const { log, storage, forwards, publish } = this.#parts
     log.info(messageOf(record), { block_index, block_hash, miner_id, node_id })
     if (storage !== undefined && forwards) {
-      publish({ type, block_index, block_hash, id: idOf(confirmation, record.times) })
+      const final = record.final === true ? { final: true } : {}
+      publish({ type, block_index, block_hash, ...final, id: idOf(confirmation, record) })
     }
   }
 }
@@ -169,36 +177,49 @@ const unknownSigner = (nodeId: string) =>
   )
 
 const isOrphaned = ({ type }: Confirmation): boolean => type === 'block_orphaned'
+const isFinal = (confirmation: Confirmation): boolean => confirmation.final === true && !isOrphaned(confirmation)
 
 /** Without a sequence a node can only go from confirmed to orphaned: nothing would tell its next word from an old one. */
 const isLater = ([sequence, orphaned]: Word, [before, wasOrphaned]: Word): boolean =>
   sequence > before || (sequence === before && orphaned && !wasOrphaned)
 
+/** What a node said before, so that it is final may be added to it. */
+const isSame = ([sequence, orphaned]: Word, [before, wasOrphaned]: Word): boolean =>
+  sequence === before && orphaned === wasOrphaned
+
 const isHeld = ({ nodes }: BlockRecord): boolean => Object.values(nodes).some(([, orphaned]) => !orphaned)
 const isHeldByAll = ({ nodes }: BlockRecord): boolean => Object.values(nodes).every(([, orphaned]) => !orphaned)
 
-/** What this block alone says. */
-function newsOf(record: BlockRecord): News | undefined {
+/** What this block alone says. `final`: so it was called just now. */
+function newsOf(record: BlockRecord, final: boolean): News | undefined {
+  if (record.final === true) return undefined
+  if (final) return 'final'
   if (record.told === 'confirmed') return isHeld(record) ? undefined : 'orphaned'
   const counts = record.told === undefined ? isHeld : isHeldByAll
   return counts(record) ? 'confirmed' : undefined
 }
 
-const toldAs = (told: News, record: BlockRecord): BlockRecord => ({ ...record, told, times: record.times + 1 })
+function toldAs(news: News, record: BlockRecord): BlockRecord {
+  if (news === 'final') return { ...record, told: 'confirmed', final: true }
+  return { ...record, told: news, times: record.times + 1 }
+}
 
-function messageOf({ told, times }: BlockRecord): string {
+function messageOf({ told, times, final }: BlockRecord): string {
+  if (final === true) return 'a block is final'
   if (told === 'orphaned') return 'a confirmed block is on no chain any more'
   return times === 1 ? 'a block was confirmed' : 'a block that was orphaned is confirmed again'
 }
 
-/** The same whichever node was first; another each time that a block comes or goes. */
-const idOf = ({ type, block_hash }: Confirmation, times: number): string => `${type}/${block_hash}/${times}`
+/** The same whichever node was first; another each time that a block comes or goes, and when it is final. */
+const idOf = ({ type, block_hash }: Confirmation, { times, final }: BlockRecord): string =>
+  `${type}/${block_hash}/${final === true ? 'final' : times}`
 
 /** As it came, but for what is no longer true of it: the node signed its own `id`. */
 function unsigned({ signature: _signature, public_key_pem: _key, ...rest }: Confirmation): Confirmation {
   return rest
 }
 
-function reportOf({ confirmation, block: [hash, { index, times }] }: Telling): Report {
-  return { index, hash, body: JSON.stringify({ ...unsigned(confirmation), id: idOf(confirmation, times) }) }
+function reportOf({ confirmation, block: [hash, record] }: Telling): Report {
+  const body = JSON.stringify({ ...unsigned(confirmation), id: idOf(confirmation, record) })
+  return { index: record.index, hash, body }
 }

@@ -15,8 +15,10 @@ const recordSchema = v.object({
   index: v.number(),
   /** What was forwarded last. */
   told: v.optional(v.picklist(['confirmed', 'orphaned'])),
-  /** How often something was. */
+  /** How often something was, but for the last that can be told of it: that it is final. */
   times: v.number(),
+  /** It was told as final. */
+  final: v.optional(v.literal(true)),
   /** The last that each node said: `[sequence, orphaned]`. Without a sequence it is 0. */
   nodes: v.record(v.string(), v.tuple([v.number(), v.boolean()])),
   /** Said again of a block that was told as orphaned, and not forwarded yet: a confirmation, as JSON. */

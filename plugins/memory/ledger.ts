@@ -133,14 +133,14 @@ export class MemoryLedger implements Storage {
   commit(change: Change): void {
     this.head()
     // Everything is checked before anything is changed: that is what makes it whole or not at all.
-    const arriving = planOf(change, this.#chain, this.#places)
+    const arriving = planOf(change, this.#chain, this.#places, this.#final)
     for (let left = change.undone.length; left > 0; left--) this.#undo()
     this.keepPending(change.returned)
     for (const recorded of arriving) {
       this.#add(recorded)
       this.#tell('applied', recorded.block)
     }
-    for (const { owner, changes } of change.records ?? []) this.#recordsOf(owner).write(changes)
+    this.#writeRecords(change.records ?? [])
     if (change.final !== undefined) this.#finalize(change.final)
   }
 
@@ -151,8 +151,9 @@ export class MemoryLedger implements Storage {
     records: readonly OwnedChanges[] = [],
   ): void {
     const changes = orderedState(state, `side block ${block.current_hash}`)
+    for (const each of records) mustBeUnicode(each.changes, `a record of ${each.owner}`)
     if (!this.#heights.has(block.current_hash)) this.#side.keep(block, totalWork, changes)
-    for (const each of records) this.#recordsOf(each.owner).write(each.changes)
+    this.#writeRecords(records)
   }
 
   sideTips(): readonly StoredHeader[] {
@@ -167,8 +168,8 @@ export class MemoryLedger implements Storage {
     return this.#final
   }
 
-  pruneSide(belowIndex: number, blocksMax: number, bytesMax: number): void {
-    this.#side.prune(belowIndex, blocksMax, bytesMax)
+  pruneSide(belowIndex: number, blocksMax: number, bytesMax: number, keep: readonly Hash[] = []): void {
+    this.#side.prune(belowIndex, blocksMax, bytesMax, keep)
   }
 
   keepPending(transactions: readonly PendingTransaction[]): void {
@@ -290,6 +291,10 @@ export class MemoryLedger implements Storage {
 
   #tell(kind: 'applied' | 'undone' | 'final', { index, current_hash }: Block): void {
     this.#outbox.add({ kind, index, hash: current_hash, body: undefined })
+  }
+
+  #writeRecords(records: readonly OwnedChanges[]): void {
+    for (const { owner, changes } of records) this.#recordsOf(owner).write(changes)
   }
 
   #recordsOf(owner: string): OwnRecords {

@@ -1,5 +1,6 @@
 import { AurexError, canonicalJson, sealedHeaderOf, type Change, type Hash } from '../../core/index.ts'
 import type { Recorded } from './ledger.ts'
+import { mustBeUnicode } from './records.ts'
 import { orderedState } from './state.ts'
 
 /** The blocks that a change brings, once it is certain that all of it fits. Throws `storage-failed`. */
@@ -7,6 +8,7 @@ export function planOf(
   change: Change,
   chain: readonly Recorded[],
   places: ReadonlyMap<Hash, { readonly blockIndex: number }>,
+  final: number,
 ): readonly Recorded[] {
   const left = chain.length - 1 - change.undone.length
   for (const [depth, hash] of change.undone.entries()) {
@@ -14,7 +16,12 @@ export function planOf(
     if (expected === undefined || expected.index === 0 || expected.current_hash !== hash) {
       throw unfit(`undone: expected the head, ${expected?.current_hash}, got ${hash}`)
     }
+    if (expected.index <= final) {
+      throw unfit(`undone: block ${expected.index}, ${hash}: nothing up to block ${final} is ever undone`)
+    }
   }
+  for (const { transaction } of change.returned) canonicalJson(transaction)
+  for (const { owner, changes } of change.records ?? []) mustBeUnicode(changes, `a record of ${owner}`)
   const arrived = new Set<Hash>()
   let head = chain[left]!.header
   return change.applied.map(({ block, hashes, receivedAt, totalWork, state }) => {

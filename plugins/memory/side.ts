@@ -47,7 +47,7 @@ export class SideBlocks {
     this.#blocks.delete(hash)
   }
 
-  prune(belowIndex: number, blocksMax: number, bytesMax: number): void {
+  prune(belowIndex: number, blocksMax: number, bytesMax: number, keep: readonly Hash[]): void {
     const sides = [...this.#blocks.values()].map(({ block, totalWork, bytes }) => ({
       hash: block.current_hash,
       prevHash: block.prev_hash,
@@ -55,6 +55,6 @@ export class SideBlocks {
       totalWork,
       bytes,
     }))
-    for (const hash of sidesToDrop(sides, belowIndex, blocksMax, bytesMax)) this.drop(hash)
+    for (const hash of sidesToDrop(sides, belowIndex, blocksMax, bytesMax, keep)) this.drop(hash)
   }
 }

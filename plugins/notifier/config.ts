@@ -48,6 +48,13 @@ const schema = v.strictObject({
     ),
     1,
   ),
+  when: v.optional(
+    v.pipe(
+      v.picklist(['included', 'final']),
+      v.description('told when recorded, and once more when final; final: only then, once'),
+    ),
+    'included',
+  ),
   from: v.optional(
     v.pipe(v.picklist(['start', 'now']), v.description('where a target begins that was never told anything')),
     'start',
@@ -85,6 +92,10 @@ export const configSchema = v.pipe(
     const names = targetsOf(dataset.value).map(({ name }) => name)
     const twice = names.find((name, at) => names.indexOf(name) !== at)
     if (twice !== undefined) addIssue({ message: `targets: ${twice} is named twice; leave one of them out` })
+  }),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed || dataset.value.when !== 'final' || dataset.value.confirmations === 1) return
+    addIssue({ message: 'confirmations: says nothing where when is final; leave one of the two out' })
   }),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed || dataset.value.webhook_secret !== undefined) return

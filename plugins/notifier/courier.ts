@@ -10,7 +10,7 @@ import {
 import { backOff, type Bounds } from './backoff.ts'
 import { readCursor, writeCursor, type Cursor } from './cursor.ts'
 import type { News } from './news.ts'
-import { step, type Saying, type View } from './projection.ts'
+import { step, type ChainView, type Saying, type View } from './projection.ts'
 
 export interface CourierParts {
   /** How its target is called, and the key of its cursor. */
@@ -22,9 +22,7 @@ export interface CourierParts {
   readonly view: View
   /** Where a target begins that was never told anything. */
   readonly beginning: () => Cursor
-  /** Whether the block that an entry is about can no longer be undone. */
-  readonly isFinal: (entry: OutboxEntry) => boolean
-  readonly newsOf: (saying: Saying, final: boolean) => News
+  readonly newsOf: (saying: Saying) => News
   /** Resolves when the other side has it. */
   readonly deliver: (news: News, signal: AbortSignal) => Promise<void>
   readonly bounds: Bounds
@@ -37,6 +35,7 @@ const entriesMax = 64
 /** Tells one target everything, in order. A message that is not taken is sent again until it is. */
 export class Courier {
   readonly #parts: CourierParts
+  readonly #view: View
   readonly #abandon = new AbortController()
   #cursor: Cursor
   #entries: readonly OutboxEntry[] = []
@@ -57,6 +56,8 @@ export class Courier {
   /** Throws as `Storage` does, and `cursor-damaged`. The beginning of a new target is durable on return. */
   constructor(parts: CourierParts) {
     this.#parts = parts
+    const { view } = parts
+    this.#view = view.of === 'reports' ? view : { ...view, isFinal: (entry) => this.#isFinal(entry, view) }
     const known = readCursor(parts.records, parts.name)
     this.#cursor = known ?? parts.beginning()
     if (known === undefined) writeCursor(parts.records, parts.name, this.#cursor)
@@ -139,8 +140,8 @@ export class Courier {
       return true
     }
     const { says, place } = next
-    const final = this.#settleFinality(says)
-    const news = (this.#waiting = this.#parts.newsOf(says, final))
+    this.#fix(says)
+    const news = (this.#waiting = this.#parts.newsOf(says))
     await this.#untilAbandoned(this.#parts.deliver(news, this.#abandon.signal))
     // What the other side has, and this write does not tell, is sent once more after a restart.
     this.#move({ ...place, said: undefined })
@@ -151,13 +152,14 @@ export class Courier {
 
   /** The next thing to say. Entries that say nothing are passed, one batch in a turn of the event loop. */
   #next(): { readonly says: Saying; readonly place: Cursor } | 'passed' | 'nothing' {
-    const { storage, view } = this.#parts
+    const { storage } = this.#parts
     this.#entries = this.#entries.filter(({ sequence }) => sequence > this.#cursor.sequence)
     if (this.#entries.length === 0) this.#entries = storage.outbox(this.#cursor.sequence, entriesMax)
     if (this.#entries.length === 0) return 'nothing'
     let place: Cursor = this.#cursor
     for (const entry of this.#entries) {
-      const { says, place: after } = step(place, entry, view)
+      if (entry.sequence <= place.sequence) continue
+      const { says, place: after } = step(place, entry, this.#view)
       if (says !== undefined) return { says, place: after }
       place = after
     }
@@ -165,13 +167,17 @@ export class Courier {
     return 'passed'
   }
 
-  #settleFinality({ type, entry }: Saying): boolean {
-    if (type !== 'block_confirmation') return false
+  /** What is final stays so: only the other must be remembered. */
+  #fix(saying: Saying): void {
+    if (saying.type !== 'block_confirmation' || saying.final) return
+    const { sequence } = saying.entry
+    if (this.#cursor.said?.sequence === sequence) return
+    this.#move({ ...this.#cursor, said: { sequence, final: false } })
+  }
+
+  #isFinal(entry: OutboxEntry, view: ChainView): boolean {
     const { said } = this.#cursor
-    if (said?.sequence === entry.sequence) return said.final
-    const final = this.#parts.isFinal(entry)
-    this.#move({ ...this.#cursor, said: { sequence: entry.sequence, final } })
-    return final
+    return said?.sequence === entry.sequence ? said.final : view.isFinal(entry)
   }
 
   #move(cursor: Cursor): void {

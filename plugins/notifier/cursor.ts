@@ -3,7 +3,7 @@ import { AurexError, type Records } from '../../core/index.ts'
 import type { Place } from './projection.ts'
 
 /**
- * What is durable of a target. `said` is fixed before a message is sent for the first time: a block may become final
+ * What is durable of a target. `said` is fixed before a block is told as not final for the first time: it may become so
  * between two tries, and the second must not say anything else than the first.
  */
 export interface Cursor extends Place {
@@ -15,6 +15,7 @@ const schema = v.strictObject({
   sequence: whole,
   reported: whole,
   floor: whole,
+  final: v.optional(whole),
   said: v.exactOptional(v.strictObject({ sequence: whole, final: v.boolean() })),
 })
 const prefix = 'cursor/'
@@ -24,7 +25,9 @@ export function readCursor(records: Records, key: string): Cursor | undefined {
   const text = records.get(prefix + key)
   if (text === undefined) return undefined
   try {
-    return v.parse(schema, JSON.parse(text))
+    const { final, ...cursor } = v.parse(schema, JSON.parse(text))
+    // Written before there was anything final: what was told then is not told once more.
+    return { ...cursor, final: final ?? cursor.reported }
   } catch (cause) {
     const message = `the record ${prefix}${key} of the notifier cannot be read, got ${text.slice(0, 100)}; check the ledger with aurex verify`
     throw new AurexError('cursor-damaged', message, { cause })

@@ -1,4 +1,4 @@
-import { AurexError, definePlugin, type Context, type OutboxEntry } from '../../core/index.ts'
+import { AurexError, definePlugin, type Context, type OutboxEntry, type Storage } from '../../core/index.ts'
 import { configSchema, targetsOf, type NotifierConfig } from './config.ts'
 import { Courier } from './courier.ts'
 import { knownKeys, type Cursor } from './cursor.ts'
@@ -34,6 +34,7 @@ export default definePlugin({
     context.contribute('health', healthOf(couriers))
     const look = (): void => couriers.forEach((courier) => courier.look())
     context.on('head:moved', look)
+    context.on('chain:finalized', look)
     context.onPlugin('gateway:confirmed', look)
     context.defer(async () => {
       await Promise.all(couriers.map((courier) => courier.stop(graceMilliseconds)))
@@ -55,31 +56,37 @@ function courierOf(context: NotifierContext, config: NotifierConfig, target: Tar
     log,
     view: viewOf(context, config),
     beginning: () => beginning(context, config),
-    isFinal: (entry) => isFinal(context, entry),
-    newsOf: (saying, final) => newsOf({ storage, identity, genesis }, saying, final),
+    newsOf: (saying) => newsOf({ storage, identity, genesis }, saying),
     deliver: (news, signal) => deliver(context, config, target, news, signal),
     bounds: { millisecondsMin: config.retry_first * 1_000, millisecondsMax: config.retry_max * 1_000 },
   })
 }
 
 /** A node without a chain passes on what others confirm. */
-function viewOf({ use: { storage, chain } }: NotifierContext, { confirmations }: NotifierConfig): View {
-  if (chain === undefined) return 'reports'
-  return { confirmations, appliedAt: (height, sequence) => storage.appliedAt(height, sequence) }
+function viewOf({ use: { storage, chain } }: NotifierContext, { confirmations, when }: NotifierConfig): View {
+  if (chain === undefined) return { of: 'reports', when }
+  return {
+    of: 'chain',
+    when,
+    confirmations,
+    appliedAt: (height, sequence) => storage.appliedAt(height, sequence),
+    isFinal: (entry) => isFinal(storage, entry),
+  }
 }
 
-function beginning({ use: { storage, chain } }: NotifierContext, { from, confirmations }: NotifierConfig): Cursor {
-  if (from === 'start') return { sequence: 0, reported: 0, floor: 0 }
-  // Blocks that are not deep enough yet are told when they are.
-  const reported = chain === undefined ? 0 : Math.max(0, chain.head().header.index - confirmations + 1)
-  return { sequence: storage.outboxEnd(), reported, floor: reported }
+function beginning({ use: { storage, chain } }: NotifierContext, config: NotifierConfig): Cursor {
+  if (config.from === 'start') return { sequence: 0, reported: 0, final: 0, floor: 0 }
+  const reported = chain === undefined ? 0 : reportedBefore(storage, config)
+  return { sequence: storage.outboxEnd(), reported, final: reported, floor: reported }
 }
 
-/** A height may be final with another block than the one that was there once. */
-function isFinal({ use: { storage, chain } }: NotifierContext, { index, hash }: OutboxEntry): boolean {
-  if (chain === undefined || index > chain.finalHeight()) return false
-  return storage.headerAt(index)?.header.current_hash === hash
-}
+/** Blocks that are not deep enough yet, or not final, are told when they are. */
+const reportedBefore = (storage: Storage, { confirmations, when }: NotifierConfig): number =>
+  when === 'final' ? storage.finalHeight() : Math.max(0, storage.head().header.index - confirmations + 1)
+
+/** As the ledger has it: that outlives a restart. A height may be final with another block than was there once. */
+const isFinal = (storage: Storage, { index, hash }: OutboxEntry): boolean =>
+  index <= storage.finalHeight() && storage.headerAt(index)?.header.current_hash === hash
 
 async function deliver(
   context: NotifierContext,

@@ -33,24 +33,21 @@ export interface NewsParts {
 }
 
 /** What was said is made into a message. The same arguments give the same bytes, as long as the block is still here. */
-export const newsOf = (parts: NewsParts, { type, entry }: Saying, final: boolean): News =>
-  type === 'forward' ? forwarded(parts, entry) : ownNews(parts, type, entry, final)
+export const newsOf = (parts: NewsParts, saying: Saying): News =>
+  saying.type === 'forward' ? forwarded(parts, saying.entry) : ownNews(parts, saying)
 
 // ---- of this node's own chain ----
 
-function ownNews(
-  parts: NewsParts,
-  type: 'block_confirmation' | 'block_orphaned',
-  entry: OutboxEntry,
-  final: boolean,
-): News {
+function ownNews(parts: NewsParts, saying: Exclude<Saying, { type: 'forward' }>): News {
   const { identity, genesis } = parts
+  const { type, entry } = saying
+  const final = saying.type === 'block_confirmation' && saying.final
   const plain = {
     type,
     ...factsOf(parts, entry),
     node_id: identity.nodeId,
     final,
-    id: idOf(parts, entry),
+    id: idOf(parts, entry, final),
     sequence: entry.sequence,
   }
   const facts: Confirmation = genesis === undefined ? plain : { ...plain, chain_id: genesis.rules.chainId }
@@ -74,9 +71,12 @@ function shorterFrame(identity: KeyPair, facts: Confirmation, transactions: read
   return frameOf(signed(identity, hashes)) ?? frameOf(signed(identity, counted))!
 }
 
-/** A ledger that was made anew counts its outbox from 1 again: the block tells its news from those of the old one. */
-const idOf = ({ identity }: NewsParts, { sequence, hash, kind }: OutboxEntry): string =>
-  `${identity.nodeId}:${sequence}:${kind}:${hash.slice(0, 16)}`
+/**
+ * A ledger that was made anew counts its outbox from 1 again: the block tells its news from those of the old one. What is
+ * final has the same id whether it was told before or not.
+ */
+const idOf = ({ identity }: NewsParts, { sequence, hash, kind }: OutboxEntry, final: boolean): string =>
+  `${identity.nodeId}:${sequence}:${final ? 'final' : kind}:${hash.slice(0, 16)}`
 
 function factsOf({ storage }: NewsParts, { index, hash }: OutboxEntry) {
   const { miner_id, timestamp } = storage.header(hash)?.header ?? noteOf(storage, hash)

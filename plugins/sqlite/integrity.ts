@@ -3,7 +3,7 @@ import { messageOf } from '../../core/index.ts'
 
 /** What can be asked at every start: the last block that was recorded, as the outbox has it. */
 export const lastToldCheck = `SELECT o.sequence, o.height FROM outbox_rows AS o
-  WHERE sequence = (SELECT max(sequence) FROM outbox_rows WHERE kind <> 'reported') AND height - (kind = 'undone') <>
+  WHERE sequence = (SELECT max(sequence) FROM outbox_rows WHERE kind IN ('applied', 'undone')) AND height - (kind = 'undone') <>
     (SELECT max(height) FROM block_rows)`
 
 /** Each query answers with one text for every fault that it finds. */
@@ -30,12 +30,22 @@ const checks = [
   `SELECT 'block_rows, height ' || height || ': the outbox does not end with it: expected applied ' || lower(hex(hash))
     || ', got ' || coalesce(told, 'nothing') FROM
     (SELECT height, hash, (SELECT kind || ' ' || lower(hex(hash)) FROM outbox_rows
-      WHERE height = b.height AND kind <> 'reported' ORDER BY sequence DESC LIMIT 1) AS told FROM block_rows AS b)
+      WHERE height = b.height AND kind IN ('applied', 'undone') ORDER BY sequence DESC LIMIT 1) AS told FROM block_rows AS b)
     WHERE height > 0 AND told IS NOT 'applied ' || lower(hex(hash)) ORDER BY height LIMIT 1`,
   `SELECT 'outbox_rows, sequence ' || sequence || ': applied, but there is no block for it' FROM outbox_rows AS o
     WHERE kind = 'applied' AND height > (SELECT coalesce(max(height), 0) FROM block_rows) AND NOT EXISTS
       (SELECT 1 FROM outbox_rows WHERE height = o.height AND sequence > o.sequence AND kind = 'undone')
     ORDER BY sequence LIMIT 1`,
+  `SELECT 'outbox_rows, sequence ' || sequence || ': final, but its block is not recorded' FROM outbox_rows AS o
+    WHERE kind = 'final' AND NOT EXISTS (SELECT 1 FROM block_rows WHERE height = o.height AND hash = o.hash)
+    ORDER BY sequence LIMIT 1`,
+  // Of the entries that make a height final, the lowest at or above it came first.
+  `SELECT 'outbox_rows, sequence ' || sequence || ': undone, after its height was final' FROM outbox_rows AS o
+    WHERE kind = 'undone' AND sequence > (SELECT sequence FROM outbox_rows
+      WHERE kind = 'final' AND height >= o.height ORDER BY height LIMIT 1) ORDER BY sequence LIMIT 1`,
+  `SELECT 'outbox_rows, sequence ' || sequence || ': final, but what stands above it was so before' FROM
+    (SELECT sequence, lead(sequence) OVER (ORDER BY height) AS next FROM outbox_rows WHERE kind = 'final')
+    WHERE next < sequence LIMIT 1`,
   `SELECT 'outbox_rows, sequence ' || sequence || ': it is the last, and the chain does not end there' FROM (${lastToldCheck})`,
 ]
 
@@ -44,6 +54,9 @@ export const strayTransactionCheck = `SELECT id FROM transaction_rows
   WHERE id >= ((SELECT max(height) FROM block_rows) + 1) * 131072 OR id < 131072 ORDER BY id LIMIT 1`
 export const strayStateCheck = `SELECT key, height FROM state_rows
   WHERE height < 0 OR height > (SELECT max(height) FROM block_rows) ORDER BY height LIMIT 1`
+export const strayFinalCheck = `SELECT sequence, height FROM outbox_rows AS o
+  WHERE kind = 'final' AND height = (SELECT max(height) FROM outbox_rows WHERE kind = 'final') AND NOT EXISTS
+    (SELECT 1 FROM block_rows WHERE height = o.height AND hash = o.hash)`
 
 /** The first thing that is wrong with the file as a whole, or undefined. */
 export function integrityOf(database: Database): string | undefined {

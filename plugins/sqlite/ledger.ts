@@ -5,7 +5,6 @@ import {
   AurexError,
   canonicalJson,
   exitCode,
-  isHash,
   sealedHeaderOf,
   sidesToDrop,
   type AppliedBlock,
@@ -13,27 +12,18 @@ import {
   type Change,
   type Genesis,
   type Hash,
-  type MiningRange,
-  type NodeId,
-  type NodeRecord,
+  type OwnedChanges,
   type PendingTransaction,
-  type RecordChange,
-  type Records,
-  type Report,
   type StateEntry,
-  type StoredHeader,
   type Storage,
 } from '../../core/index.ts'
 import { makeFolder, openForReading, openForWriting } from './file.ts'
 import { storageFailure } from './failure.ts'
+import { Keeper, unfit } from './keeper.ts'
 import { holdLock } from './lock.ts'
 import type { RecordedBlock } from './reader.ts'
-import { OwnRecords } from './records.ts'
 import { blob, columnsOf, difficultyOf, outboxPlace, statePlace, stateText, transactionPlace, wrong } from './rows.ts'
 import { placesPerBlock } from './schema.ts'
-import { Writer } from './writer.ts'
-
-const rangesMax = 10_000
 
 export interface OpenOptions {
   /** One unchanging snapshot, without the lock and without writing, even while the ledger's node runs. */
@@ -66,7 +56,7 @@ function ledgerOver(path: string, database: Database, letGo: (() => void) | unde
 }
 
 /** The ledger in an SQLite file. */
-export class Ledger extends Writer implements Storage {
+export class Ledger extends Keeper implements Storage {
   // ---- writing -----------------------------------------------------------------------------------------------
 
   begin(genesis: Genesis, block: Block, now: number, opening: readonly StateEntry[] = []): void {
@@ -93,6 +83,11 @@ export class Ledger extends Writer implements Storage {
     if (state !== null) {
       throw wrong(statePlace(this.location, state.key, state.height), 'there is no block for it')
     }
+    const final = this.run.strayFinal.get()
+    if (final !== null) {
+      const place = outboxPlace(this.location, final.sequence)
+      throw wrong(place, `block ${final.height} is final, and it is not the one that is recorded there`)
+    }
     const told = this.run.lastTold.get()
     if (told === null) return
     const height = this.headBlock().height
@@ -106,34 +101,47 @@ export class Ledger extends Writer implements Storage {
       for (const hash of change.undone) head = this.#undo(head, hash)
       this.#addPending(change.returned)
       for (const applied of change.applied) head = this.#apply(head, applied, change.writtenAt)
+      this.writeRecords(change.records ?? [])
+      if (change.final !== undefined) this.run.tellFinal.run(change.final)
     })
     this.top = head
   }
 
-  keepSide(block: Block, totalWork: bigint, state: readonly StateEntry[] = []): void {
-    if (this.run.blockOf.get(block.current_hash) !== null) return
+  keepSide(
+    block: Block,
+    totalWork: bigint,
+    state: readonly StateEntry[] = [],
+    records: readonly OwnedChanges[] = [],
+  ): void {
     if (new Set(state.map(({ key }) => key)).size < state.length) {
       throw unfit(this.location, `side block ${block.current_hash}: two changes of one key`)
     }
-    this.writeLazily(`keeping side block ${block.current_hash}`, () => this.#addSide(block, totalWork, state))
+    const isRecorded = this.run.blockOf.get(block.current_hash) !== null
+    if (isRecorded && records.length === 0) return
+    const change = () => {
+      if (!isRecorded) this.#addSide(block, totalWork, state)
+      this.writeRecords(records)
+    }
+    const doing = `keeping side block ${block.current_hash}`
+    if (records.length === 0) this.writeLazily(doing, change)
+    else this.write(doing, change)
   }
 
-  sideTips(): readonly StoredHeader[] {
-    return []
+  /**
+   * Waits for the disk: an observer reads the entry at once and may act on it for good, and one that a power failure
+   * took would come back with another block under the same sequence.
+   */
+  finalize(height: number): void {
+    if (height <= this.finalHeight()) return
+    this.write(`making block ${height} final`, () => this.run.tellFinal.run(height))
   }
 
-  finalize(_height: number): void {}
-
-  finalHeight(): number {
-    return 0
-  }
-
-  pruneSide(belowIndex: number, blocksMax: number, bytesMax: number): void {
+  pruneSide(belowIndex: number, blocksMax: number, bytesMax: number, keep: readonly Hash[] = []): void {
     const { blocks, bytes, lowest } = this.run.countSide.get() ?? { blocks: 0, bytes: 0, lowest: 0 }
     if (blocks === 0 || (blocks <= blocksMax && bytes <= bytesMax && lowest >= belowIndex)) return
     const sides = this.run.sides.all().map((side) => ({ ...side, totalWork: BigInt(side.totalWork) }))
     this.write('dropping side blocks', () => {
-      for (const hash of sidesToDrop(sides, belowIndex, blocksMax, bytesMax)) this.run.dropSide.run(hash)
+      for (const hash of sidesToDrop(sides, belowIndex, blocksMax, bytesMax, keep)) this.run.dropSide.run(hash)
     })
   }
 
@@ -149,62 +157,15 @@ export class Ledger extends Writer implements Storage {
     })
   }
 
-  report(reports: readonly Report[], owner: string, changes: readonly RecordChange[]): void {
-    if (reports.length + changes.length === 0) return
-    this.write(`writing ${reports.length} reports and ${changes.length} records of ${owner}`, () => {
-      for (const { index, hash, body } of reports) {
-        if (!isHash(hash))
-          throw unfit(this.location, `a report of ${owner} on block ${index}: hash: not one of a block`)
-        this.run.tell.run('reported', index, blob(hash), this.#text(body))
-      }
-      for (const [key, value] of changes) {
-        if (value === undefined) this.run.dropRecord.run(owner, key)
-        else this.run.setRecord.run(owner, this.#text(key), this.#text(value))
-      }
-    })
-  }
-
-  forgetReports(sequence: number): void {
-    this.writeLazily(`forgetting reports up to ${sequence}`, () => this.run.forgetReports.run(sequence))
-  }
-
-  records(owner: string): Records {
-    return new OwnRecords({
-      owner,
-      run: this.run,
-      read: (what, read) => this.read(what, read),
-      write: (changes) => this.report([], owner, changes),
-    })
-  }
-
-  saveNode(node: NodeRecord): void {
-    const { node_id, host, port, node_type, status, last_seen } = node
-    this.write(`saving node ${node_id}`, () => this.run.saveNode.run(node_id, host, port, node_type, status, last_seen))
-  }
-
-  dropNode(nodeId: NodeId): void {
-    this.write(`dropping node ${nodeId}`, () => this.run.dropNode.run(nodeId))
-  }
-
-  openRange(range: MiningRange, now: number): number {
-    return this.writeLazily('opening a nonce range', () => {
-      const id = Number(this.run.openRange.run(range.worker, range.start, range.end, now).lastInsertRowid)
-      this.run.dropRangesUpTo.run(id - rangesMax)
-      return id
-    })
-  }
-
-  closeRange(id: number, completed: boolean, solution: number | undefined): void {
-    this.writeLazily(`closing nonce range ${id}`, () =>
-      this.run.closeRange.run(completed ? 1 : 0, solution ?? null, id),
-    )
-  }
-
   // ---- the parts of a change ---------------------------------------------------------------------------------
 
   #undo(head: RecordedBlock, hash: Hash): RecordedBlock {
     if (head.stored.header.current_hash !== hash || head.height === 0) {
       throw unfit(this.location, `undone: expected the head, ${head.stored.header.current_hash}, got ${hash}`)
+    }
+    const final = this.finalHeight()
+    if (head.height <= final) {
+      throw unfit(this.location, `undone: block ${head.height}, ${hash}: nothing up to block ${final} is ever undone`)
     }
     const block = this.wholeBlock(head)
     const state = this.changesAt(head.height)
@@ -256,7 +217,7 @@ export class Ledger extends Writer implements Storage {
       if (anyPending) this.run.dropPending.run(hash)
     }
     for (const { key, value } of applied.state ?? []) {
-      this.run.addState.run(this.#text(key), block.index, value === undefined ? null : this.#text(value))
+      this.run.addState.run(this.text(key), block.index, value === undefined ? null : this.text(value))
     }
     return {
       height: block.index,
@@ -283,20 +244,12 @@ export class Ledger extends Writer implements Storage {
       this.run.addPending.run(...columnsOf(hash, transaction, receivedAt), returned === true ? 1 : 0)
     }
   }
-
-  /** SQLite would put something else in the place of a lone surrogate. */
-  #text(text: string): string {
-    if (!text.isWellFormed()) throw unfit(this.location, `${JSON.stringify(text)}: expected Unicode text`)
-    return text
-  }
 }
 
 // Two paths to one file must meet at one lock.
 function realPath(path: string): string {
   return existsSync(path) ? realpathSync(path) : join(realpathSync(dirname(path)), basename(path))
 }
-
-const unfit = (location: string, what: string) => new AurexError('storage-failed', `${location}: ${what}`)
 
 const wrongGenesis = (location: string, chainId: Hash | undefined, genesis: Genesis) =>
   new AurexError(

@@ -29,6 +29,7 @@ import {
   wrong,
   type BlockRow,
   type OutboxRow,
+  type SideHeaderRow,
   type TransactionRow,
 } from './rows.ts'
 import { placesPerBlock } from './schema.ts'
@@ -76,9 +77,7 @@ export class Reader {
     const row = this.read(`block ${hash}`, () => this.run.blockOf.get(hash))
     if (row !== null) return this.#understood(row).stored
     const side = this.read(`side block ${hash}`, () => this.run.sideOf.get(hash))
-    if (side === null) return undefined
-    const place = sidePlace(this.location, hash)
-    return { header: headerOfRow(side, place), totalWork: totalWorkOfRow(side, place), recorded: false }
+    return side === null ? undefined : this.#beside(side)
   }
 
   block(hash: Hash): Block | undefined {
@@ -142,6 +141,15 @@ export class Reader {
 
   outboxEnd(): number {
     return this.read('the end of the outbox', () => this.run.outboxEnd.get()?.sequence ?? 0)
+  }
+
+  sideTips(): readonly StoredHeader[] {
+    return this.read('the tips of the side blocks', () => this.run.sideTips.all()).map((row) => this.#beside(row))
+  }
+
+  /** From the outbox: so what observers were told and what may be undone are one. */
+  finalHeight(): number {
+    return this.read('what is final', () => this.run.finalHeight.get()?.height ?? 0)
   }
 
   nodes(): readonly NodeRecord[] {
@@ -211,6 +219,11 @@ export class Reader {
       transactionsTotal: row.transactions_total,
       stored: { header, totalWork: totalWorkOfRow(row, place), recorded: true },
     }
+  }
+
+  #beside(row: SideHeaderRow): StoredHeader {
+    const place = sidePlace(this.location, row.current_hash)
+    return { header: headerOfRow(row, place), totalWork: totalWorkOfRow(row, place), recorded: false }
   }
 
   #entry(row: OutboxRow): OutboxEntry {

@@ -13,12 +13,15 @@ export interface BlockRow {
   readonly transactions_total: number
 }
 
-export interface SideRow {
+export interface SideHeaderRow {
   readonly current_hash: Hash
   readonly height: number
   readonly header: string
-  readonly transactions: string
   readonly total_work: string
+}
+
+export interface SideRow extends SideHeaderRow {
+  readonly transactions: string
   readonly state: string
 }
 
@@ -86,7 +89,7 @@ export const statePlace = (location: string, key: string, height: number): Place
 })
 
 /** The header in a row. Throws `ledger-damaged` unless it is the header that the row says it is. */
-export function headerOfRow(row: BlockRow | SideRow, place: Place): SealedHeader {
+export function headerOfRow(row: BlockRow | SideHeaderRow, place: Place): SealedHeader {
   const header = parseObject(row.header, 'header', place) as Partial<SealedHeader>
   if (header.index !== row.height) throw wrong(place, `header.index: expected ${row.height}, got ${header.index}`)
   if (header.current_hash !== row.current_hash) {
@@ -145,8 +148,8 @@ export function stateOfSide(row: SideRow, place: Place): readonly StateEntry[] {
 
 export function entryOfRow(row: OutboxRow, place: Place): OutboxEntry {
   const { sequence, kind, height, block_hash, body } = row
-  if (kind !== 'applied' && kind !== 'undone' && kind !== 'reported') {
-    throw wrong(place, `kind: expected applied, undone or reported, got ${kind}`)
+  if (kind !== 'applied' && kind !== 'undone' && kind !== 'final' && kind !== 'reported') {
+    throw wrong(place, `kind: expected applied, undone, final or reported, got ${kind}`)
   }
   if (block_hash.length !== 64) throw wrong(place, `hash: expected 32 bytes, got ${block_hash.length / 2}`)
   if ((kind === 'reported') !== (body !== null)) throw wrong(place, 'body: expected with what was reported, only there')

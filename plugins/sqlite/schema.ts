@@ -1,4 +1,4 @@
-import { historyViews, views } from './views.ts'
+import { finalViews, historyViews, views } from './views.ts'
 
 /** `PRAGMA application_id`: "AURX". Tells our files from any other SQLite file. */
 export const applicationId = 0x41555258
@@ -122,5 +122,26 @@ ALTER TABLE side_rows ADD COLUMN state TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE pending_rows ADD COLUMN returned INTEGER NOT NULL DEFAULT 0;
 ${historyViews}`
 
+// SQLite cannot change a check, so the outbox is written anew, with its sequences and the count of those that were given
+// out. The index makes a height final once, and finds the last one.
+const third = `
+DROP VIEW outbox;
+CREATE TABLE new_outbox_rows (
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+  kind TEXT NOT NULL CHECK (kind IN ('applied', 'undone', 'final', 'reported')),
+  height INTEGER NOT NULL,
+  hash BLOB NOT NULL CHECK (length(hash) = 32),
+  body TEXT
+) STRICT;
+INSERT INTO new_outbox_rows (sequence, kind, height, hash, body)
+  SELECT sequence, kind, height, hash, body FROM outbox_rows ORDER BY sequence;
+DELETE FROM sqlite_sequence WHERE name = 'new_outbox_rows';
+INSERT INTO sqlite_sequence (name, seq) SELECT 'new_outbox_rows', seq FROM sqlite_sequence WHERE name = 'outbox_rows';
+DROP TABLE outbox_rows;
+ALTER TABLE new_outbox_rows RENAME TO outbox_rows;
+CREATE INDEX outbox_rows_by_height ON outbox_rows (height, sequence);
+CREATE UNIQUE INDEX outbox_rows_final ON outbox_rows (height) WHERE kind = 'final';
+${finalViews}`
+
 /** Step n takes a file from `user_version` n to n + 1. A step that was released is never changed: a new one follows. */
-export const migrations: readonly string[] = [first, second]
+export const migrations: readonly string[] = [first, second, third]

@@ -1,12 +1,21 @@
 import type { Database } from 'bun:sqlite'
 import type { NodeRecord } from '../../core/index.ts'
-import { lastToldCheck, strayStateCheck, strayTransactionCheck } from './integrity.ts'
-import type { BlockRow, OutboxRow, SideRow, StateRow, TransactionColumns, TransactionRow } from './rows.ts'
+import { lastToldCheck, strayFinalCheck, strayStateCheck, strayTransactionCheck } from './integrity.ts'
+import type {
+  BlockRow,
+  OutboxRow,
+  SideHeaderRow,
+  SideRow,
+  StateRow,
+  TransactionColumns,
+  TransactionRow,
+} from './rows.ts'
 
 const blockColumns = 'height, current_hash, header, difficulty, total_work, transactions_count, transactions_total'
 const sideColumns = 'current_hash, height, header, transactions, total_work, state'
 const transactionColumns = 'tx_hash, sender, data, signature, nonce, public_key_pem, received_at'
 const transactionValues = 'hash, sender, data, signature, nonce, public_key_pem, received_at'
+const finalHeight = "SELECT coalesce((SELECT max(height) FROM outbox_rows WHERE kind = 'final'), 0)"
 const outboxColumns = 'sequence, kind, height, lower(hex(hash)) AS block_hash, body'
 
 export type Statements = ReturnType<typeof prepareStatements>
@@ -32,6 +41,7 @@ export function prepareStatements(database: Database) {
     ),
     strayTransaction: get<{ id: number }, []>(strayTransactionCheck),
     strayState: get<{ key: string; height: number }, []>(strayStateCheck),
+    strayFinal: get<{ sequence: number; height: number }, []>(strayFinalCheck),
     lastTold: get<{ sequence: number; height: number }, []>(lastToldCheck),
     dropBlock: run<[number]>('DELETE FROM block_rows WHERE height = ?'),
 
@@ -69,6 +79,11 @@ export function prepareStatements(database: Database) {
       `SELECT current_hash AS hash, json_extract(header, '$.prev_hash') AS prevHash, height AS "index",` +
         ' total_work AS totalWork, bytes FROM side_rows',
     ),
+    // Without their bodies, which may be large.
+    sideTips: get<SideHeaderRow, []>(
+      `SELECT current_hash, height, header, total_work FROM side_rows WHERE current_hash IN (SELECT current_hash FROM side_rows` +
+        " EXCEPT SELECT CASE WHEN json_valid(header) THEN json_extract(header, '$.prev_hash') END FROM side_rows)",
+    ),
 
     // What was first is asked of the tree into which the row goes anyway.
     addState: run<[string, number, string | null]>(
@@ -84,6 +99,11 @@ export function prepareStatements(database: Database) {
     tell: run<[string, number, Uint8Array, string | null]>(
       'INSERT INTO outbox_rows (kind, height, hash, body) VALUES (?, ?, ?, ?)',
     ),
+    tellFinal: run<[number]>(
+      "INSERT INTO outbox_rows (kind, height, hash) SELECT 'final', height, hash FROM block_rows" +
+        ` WHERE height = ? AND height > (${finalHeight})`,
+    ),
+    finalHeight: get<{ height: number }, []>(`${finalHeight} AS height`),
     outboxAfter: get<OutboxRow, [number, number]>(
       `SELECT ${outboxColumns} FROM outbox_rows WHERE sequence > ? ORDER BY sequence LIMIT ?`,
     ),

@@ -23,15 +23,15 @@ const people = `
   ${text('to')} AS to_user,
   ${decimal('amount')} AS amount`
 
-/** `who`: the columns from_user, to_user and amount. */
-const transactionsView = (who: string): string => `CREATE VIEW transactions AS SELECT
+/** `who`: the columns from_user, to_user and amount. `recorded`: the status of what stands in a block. */
+const transactionsView = (who: string, recorded = "'committed'"): string => `CREATE VIEW transactions AS SELECT
   t.id AS id,
   t.tx_hash AS tx_hash,
   b.current_hash AS block_hash,
   t.sender AS sender,
   t.data AS data,
   t.signature AS signature,${who},
-  'committed' AS status,
+  ${recorded} AS status,
   ${iso('t.received_at')} AS start_timestamp,
   ${iso('b.written_at')} AS end_timestamp,
   b.height AS block_index,
@@ -52,14 +52,8 @@ const peopleAndPrices = `
   ${text('to')} AS to_user,
   coalesce(${decimal('amount')}, CASE WHEN ${text('action')} = 'purchase' THEN ${decimal('price')} END) AS amount`
 
-/**
- * What the first version of the schema shows. A released step of the schema is never changed, so neither is this.
- *
- * What people read (protocol section 8). Nothing here is newer than SQLite 3.38, so that the readers of a plain Debian
- * or Python installation work. The ids of pending transactions stand above those of every recorded one.
- */
-export const views = `
-CREATE VIEW blocks AS SELECT
+/** `more`: columns that came later, each after a comma. */
+const blocksView = (more = ''): string => `CREATE VIEW blocks AS SELECT
   height AS "index",
   ${field('timestamp')},
   ${field('prev_hash')},
@@ -75,8 +69,17 @@ CREATE VIEW blocks AS SELECT
     .concat(['certificate', 'finality'])
     .map(field)
     .join(',\n  ')},
-  ${iso('written_at')} AS written_at
-FROM block_rows;
+  ${iso('written_at')} AS written_at${more}
+FROM block_rows;`
+
+/**
+ * What the first version of the schema shows. A released step of the schema is never changed, so neither is this.
+ *
+ * What people read (protocol section 8). Nothing here is newer than SQLite 3.38, so that the readers of a plain Debian
+ * or Python installation work. The ids of pending transactions stand above those of every recorded one.
+ */
+export const views = `
+${blocksView()}
 
 ${transactionsView(people)}
 
@@ -118,6 +121,10 @@ WHERE oldest.is_first = 1 AND oldest.key >= '${kind}/' AND oldest.key < '${kind}
 const headerTime = (height: string): string =>
   `(SELECT json_extract(header, '$.timestamp') FROM block_rows WHERE height = ${height})`
 
+const outboxView = `CREATE VIEW outbox AS SELECT
+  sequence, kind, height AS "index", lower(hex(hash)) AS block_hash, body
+FROM outbox_rows;`
+
 /** What the second version of the schema adds: the market's state, by its newest versions, and the outbox. */
 export const historyViews = `
 DROP VIEW transactions;
@@ -138,7 +145,20 @@ CREATE VIEW assets AS SELECT
   ${headerTime('newest.height')} AS timestamp
 FROM ${newestUnder('asset')};
 
-CREATE VIEW outbox AS SELECT
-  sequence, kind, height AS "index", lower(hex(hash)) AS block_hash, body
-FROM outbox_rows;
+${outboxView}
+`
+
+/** Block 0 is final by itself. SQLite asks this once a query. */
+const isFinal = (height: string): string =>
+  `${height} <= (SELECT coalesce(max(height), 0) FROM outbox_rows WHERE kind = 'final')`
+
+/** What the third version of the schema shows otherwise: what can no longer be undone. */
+export const finalViews = `
+DROP VIEW blocks;
+${blocksView(`,\n  ${isFinal('height')} AS final`)}
+
+DROP VIEW transactions;
+${transactionsView(peopleAndPrices, `CASE WHEN ${isFinal('b.height')} THEN 'final' ELSE 'committed' END`)}
+
+${outboxView}
 `

@@ -1,6 +1,7 @@
 // bun run bench [--json] [name ...]: every bench, or those named, as one table.
 import { parseArgs } from 'node:util'
 import { commits } from './commits.ts'
+import { finality } from './finality.ts'
 import { gateway } from './gateway.ts'
 import { growth } from './growth.ts'
 import { propagation } from './propagation.ts'
@@ -19,6 +20,7 @@ const benches: Record<string, () => Promise<Row[]>> = {
   spread,
   propagation,
   gateway,
+  finality,
 }
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } })

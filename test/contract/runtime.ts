@@ -288,6 +288,24 @@ export function runtimeContract(name: string, make: () => RuntimeBench): void {
       expect([files.readText(made), files.size(made)]).toEqual(['first\nsecond\n', 13])
     })
 
+    test('files: one holder at a time, until it lets go; the file is there as before', () => {
+      const { files } = bench.runtime
+      files.makeDirectory(bench.directory)
+      const path = join(bench.directory, 'held')
+      expect(() => files.hold(path)).toThrow('ENOENT')
+      files.createText(path, 'a key', 0o600)
+      const letGo = files.hold(path)
+      expect(letGo).toBeFunction()
+      expect([files.hold(path), files.hold(path)]).toEqual([undefined, undefined])
+      expect([files.readText(path), files.mode(path)]).toEqual(['a key', 0o600])
+      letGo!()
+      const again = files.hold(path)
+      expect(again).toBeFunction()
+      letGo!()
+      expect(files.hold(path)).toBeUndefined()
+      again!()
+    })
+
     test('random: as long as asked, and different each time', () => {
       const [a, b] = [bench.runtime.random(32), bench.runtime.random(32)]
       expect([a.length, b.length, bench.runtime.random(0).length]).toEqual([32, 32, 0])

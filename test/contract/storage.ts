@@ -5,6 +5,8 @@ import { sealedHeaderOf, type Block } from '../../core/chain/block.ts'
 import { AurexError } from '../../core/errors.ts'
 import type { AppliedBlock, Change, PendingTransaction, StateEntry, Storage } from '../../core/plugin.ts'
 import { makeApplied, makeBlock, makeGenesis, makeKey, makePending, makeTransaction } from '../support/blocks.ts'
+import { storageFinal } from './storage-final.ts'
+import { finalProperties } from './storage-final-properties.ts'
 import { storageProperties } from './storage-properties.ts'
 import { storageRecords } from './storage-records.ts'
 import { storageState } from './storage-state.ts'
@@ -63,6 +65,11 @@ export function answersOf(storage: Storage, blocks: readonly Block[]): string {
     counts: storage.counts(),
     nodes: storage.nodes(),
     pending: [...storage.pending()],
+    final: storage.finalHeight(),
+    tips: storage
+      .sideTips()
+      .map(readable)
+      .toSorted((a, b) => (a!.header.current_hash < b!.header.current_hash ? -1 : 1)),
     blocks: blocks.map(({ index, current_hash }) => ({
       at: readable(storage.headerAt(index)),
       header: readable(storage.header(current_hash)),
@@ -444,6 +451,18 @@ export function storageContract(name: string, open: () => Opened): void {
         expect(left(restarted(storage))).toEqual([false, false, false, !higherIsThird, higherIsThird])
       })
 
+      test('but what is to be kept, with all below it, goes for its height alone', () => {
+        const storage = kept()
+        const above = makeBlock(side[0]!.block)
+        storage.keepSide(above, 2n ** 71n)
+        storage.pruneSide(0, 0, 0, [above.current_hash, side[1]!.block.current_hash, 'f'.repeat(64)])
+        expect(left(storage)).toEqual([true, true, false, false, false])
+        const after = restarted(storage)
+        expect(after.counts().sideBlocks).toBe(3)
+        after.pruneSide(2, 100, 1e9, [above.current_hash])
+        expect(after.counts().sideBlocks).toBe(0)
+      })
+
       test('then the lightest, until the bytes fit', () => {
         const storage = kept()
         const bytes = side.map(({ block }) => bytesOf(block))
@@ -491,7 +510,9 @@ export function storageContract(name: string, open: () => Opened): void {
 
     storageState({ empty, begun, restarted })
     storageRecords({ empty, begun, restarted })
+    storageFinal({ empty, begun, restarted })
     storageProperties(open)
     stateProperties(open)
+    finalProperties(open)
   })
 }

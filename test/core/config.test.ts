@@ -60,6 +60,13 @@ const known: Record<string, LoadedPlugin> = {
     }),
   }),
   other: make('other', 'application'),
+  finality: make('finality', 'finality', {
+    config: v.strictObject({ vote: v.optional(v.boolean(), true) }),
+    parameters: v.strictObject({
+      authorities: v.array(v.string()),
+      checkpoint_every: v.optional(v.number(), 1),
+    }),
+  }),
   'my-app': make('my-app', 'none', { config: v.strictObject({ must: v.string() }) }),
 }
 
@@ -89,6 +96,8 @@ const row = (resolved: Awaited<ReturnType<typeof resolve>>, key: string) => {
   const { value, origin } = explain(resolved).find((one) => one.key === key)!
   return `${value} (${origin})`
 }
+
+const genesisOfNobody = 'name = "a"\ntimestamp = "2026-11-21T00:00:00.000Z"\nconsensus = "bft"\ngateways = []\n'
 
 describe('without anything said', () => {
   test('the development chain is the same for everybody with the same engine and parameters', async () => {
@@ -455,6 +464,13 @@ describe('the genesis', () => {
       78,
       'pow.dificulty: there is no such key; did you mean difficulty?',
     ],
+    [
+      'authorities who are nobody',
+      { flags: '--plugins bft,sqlite', files: { '/place/g.toml': genesisOfNobody } },
+      'bad-genesis',
+      78,
+      'bft.authorities: it names nobody',
+    ],
     ['an unknown key', { files: genesis('colour = "red"') }, 'bad-genesis', 78, 'colour'],
     ['bad TOML', { files: genesis('x = = 1') }, 'bad-toml', 78, '/place/g.toml:5:5'],
     ['no file', {}, 'no-such-file', 78, '/place/g.toml'],
@@ -541,6 +557,85 @@ describe('the genesis', () => {
   test('names an application that a node without a chain need not have', async () => {
     const given = await resolve({ flags: `--plugins gateway,tcp ${flags}`, files: genesis(strict) })
     expect(given.genesis).toMatchObject({ application: 'market' })
+  })
+
+  const final = '[finality]\nauthorities = ["ada"]'
+  const names = ({ plugins }: Awaited<ReturnType<typeof resolve>>) => plugins.map(({ plugin }) => plugin.name)
+
+  test.each<[string, World]>([
+    ['a flag', { flags }],
+    ['a variable', { env: { AUREX_GENESIS: 'g.toml' } }],
+    ['the file', { files: file('genesis = "../../place/g.toml"') }],
+  ])('with a table of finality brings the plugin that reads it: named by %s', async (_by, world) => {
+    const resolved = await resolve({ ...world, files: { ...genesis(final), ...world.files } })
+    expect(names(resolved)).toEqual(['pow', 'tcp', 'sqlite', 'finality'])
+    expect(resolved.demanded).toEqual(['finality'])
+    expect(resolved.genesis).toMatchObject({ finality: { authorities: ['ada'] } })
+    expect(resolved.plugins[3]).toMatchObject({
+      config: { vote: true },
+      parameters: { authorities: ['ada'], checkpoint_every: 1 },
+    })
+    expect(row(resolved, 'finality.authorities')).toBe('ada (genesis /place/g.toml)')
+  })
+
+  test('with a table of finality takes the plugin that was named, and what is said to it', async () => {
+    const named = await resolve({ flags: `${flags} --plugins finality,pow,sqlite`, files: genesis(final) })
+    expect([names(named), named.demanded]).toEqual([['finality', 'pow', 'sqlite'], []])
+    const unnamed = await resolve({ flags: `${flags} --no-finality.vote`, files: genesis(final) })
+    expect(unnamed.plugins.at(-1)).toMatchObject({ config: { vote: false } })
+  })
+
+  test('without a table of finality brings none, nor does one with it to a node that has no chain', async () => {
+    expect((await resolve({ flags, files: genesis() })).demanded).toEqual([])
+    const light = await resolve({ flags: `${flags} --plugins gateway,tcp`, files: genesis(final) })
+    expect(names(light)).toEqual(['gateway', 'tcp'])
+    expect(light.genesis).toMatchObject({ finality: { authorities: ['ada'] } })
+  })
+
+  test.each<[string, string, Record<string, string>, string, number, string]>([
+    [
+      'a plugin that it has no table for',
+      '',
+      genesis(),
+      'wrong-finality',
+      78,
+      '/place/g.toml: it has no table [finality]',
+    ],
+    [
+      'a key that there is not',
+      '',
+      genesis(`${final}\nstal = 1`),
+      'bad-genesis',
+      78,
+      'finality.stal: there is no such key',
+    ],
+    ['no table', '', genesis('finality = true'), 'bad-genesis', 78, 'finality: expected a table'],
+    [
+      'a flag that says something else',
+      '--finality.checkpoint-every 2',
+      genesis(final),
+      'genesis-fixes-it',
+      64,
+      'finality.checkpoint_every (flag --finality.checkpoint-every): the genesis /place/g.toml says 1',
+    ],
+  ])('and finality do not go with %s', async (_what, more, files, code, exit, part) => {
+    const promise = resolve({ flags: `${flags} --plugins pow,finality,sqlite ${more}`, files })
+    expect(await thrownBy(promise)).toMatchObject({ code, exit })
+    expect((await thrownBy(promise)).message).toContain(part)
+  })
+
+  test('with a table of finality that was not there a moment ago starts nothing without its plugin', async () => {
+    let reads = 0
+    const readText = () => (reads++ === 0 ? undefined : genesis(final)['/place/g.toml'])
+    const input = { argv: ['--genesis', 'g.toml'], env: { HOME: '/home/me' }, cwd: '/place', readText }
+    const promise = resolveConfig({ ...input, resolve: async (name) => known[name]! })
+    expect(await thrownBy(promise)).toMatchObject({ code: 'missing-finality' })
+  })
+
+  test('of development has no finality, and says how to make a chain that has', async () => {
+    const error = await thrownBy(resolve({ flags: '--plugins pow,finality,sqlite' }))
+    expect(error).toMatchObject({ code: 'wrong-finality', exit: 78 })
+    expect(error.message).toContain('aurex genesis --name NAME --consensus ENGINE --finality --authorities ADDRESSES')
   })
 
   test('of development has the application that is loaded, with its parameters', async () => {

@@ -9,6 +9,7 @@ import { Contributed } from '../../core/contributions.ts'
 import { AurexError } from '../../core/errors.ts'
 import { defaultNodeLimits } from '../../core/limits.ts'
 import { resolvePlugin, setUpPlugins, type SetUpParts } from '../../core/load.ts'
+import { nameFault } from '../../core/resolve.ts'
 import type { Log } from '../../core/log.ts'
 import type { Context, LoadedPlugin, Slot } from '../../core/plugin.ts'
 import { testServices } from '../support/services.ts'
@@ -55,6 +56,11 @@ describe('resolving a plugin', () => {
     expect(await resolvePlugin('./rules.ts', folder)).toMatchObject({ name: 'rules', provides: 'application' })
   })
 
+  test('finds who says what is final: it has the name of its slot', async () => {
+    write('final.ts', source('finality').replace("provides: 'none'", "provides: 'finality'"))
+    expect(await resolvePlugin('./final.ts', folder)).toMatchObject({ name: 'finality', provides: 'finality' })
+  })
+
   test.each(['./mine.ts', 'mine.ts', '../FOLDER/mine.ts', 'ABSOLUTE/mine.ts'])('finds a file: %s', async (path) => {
     write('mine.ts', source('mine'))
     const written = path.replace('FOLDER', folder.split('/').at(-1)!).replace('ABSOLUTE', folder)
@@ -94,6 +100,11 @@ describe('resolving a plugin', () => {
     ['has the name of a key of the config', source('peers'), 'peers is reserved'],
     ['has a name under which core tells facts', source('head'), 'head is reserved'],
     ['has the name of what core adds', source('chain'), 'chain is reserved'],
+    ['has the name of what core signs', source('confirmation'), 'confirmation is reserved'],
+    ['has the name of what core remembers', source('signing'), 'signing is reserved'],
+    ['has the name of a slot that it does not fill', source('finality'), 'finality is reserved'],
+    ['fills finality under another name', source('mine', `provides: 'finality',`), 'is called finality, got mine'],
+    ['wants a slot that there is not', source('mine', `wants: ['hats'],`), 'wants.0'],
     ['fills a slot that there is not', source('mine', `provides: 'hats',`), 'provides'],
     ["fills core's own slot", source('mine', `provides: 'chain',`), 'provides'],
     ['needs a slot that there is not', source('mine', `needs: ['hats'],`), 'needs.0'],
@@ -108,6 +119,19 @@ describe('resolving a plugin', () => {
     write('broken.ts', text)
     expect(await thrownBy(resolvePlugin('./broken.ts', folder))).toEqual(error('plugin-broken', './broken.ts', part))
   })
+})
+
+test.each([
+  ['my-engine', undefined],
+  ['My Engine', 'expected up to 32 small letters, digits and dashes, a letter first, got "My Engine"'],
+  ['', 'got ""'],
+  ['a'.repeat(33), 'expected up to 32'],
+  ['pow', 'pow is the name of a plugin that comes with aurex'],
+  ['tx', 'tx is reserved'],
+  ['finality', 'finality'],
+])('a plugin of the name %j', (name, fault) => {
+  if (fault === undefined) expect(nameFault(name)).toBeUndefined()
+  else expect(nameFault(name)).toContain(fault)
 })
 
 // ---- setting up ----

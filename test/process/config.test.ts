@@ -36,6 +36,7 @@ describe('a node starts', () => {
     ['genesis-pow.toml', 'verifier.toml'],
     ['genesis-market.toml', 'market-node.toml'],
     ['genesis-market.toml', 'notifier.toml'],
+    ['genesis-poa.toml', 'poa.toml'],
   ])('on %s from %s', async (genesis, name) => {
     const given = ['--config', join(folder, name), '--genesis', join(folder, genesis)]
     const node = await startNode(home, ...given, '--port', '0')

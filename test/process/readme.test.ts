@@ -12,7 +12,9 @@ const home = temporaryFolder()
 const port = freePort()
 /** The README's ports, and those that stand for them here. */
 const ports = new Map(
-  ['13246', '13247', '13250', '13251', '13252', '13253', '5000', '23457'].map((shown) => [shown, freePort()]),
+  ['13246', '13247', '13250', '13251', '13252', '13253', '13261', '13262', '13263', '13264', '5000', '23457'].map(
+    (shown) => [shown, freePort()],
+  ),
 ).set('13245', port)
 /** What a file of config/ says of ports, which are others here. */
 const portsInFiles: readonly (readonly [file: string, flags: string])[] = [

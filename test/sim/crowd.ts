@@ -43,12 +43,12 @@ export class Crowd {
     this.#parts = parts
   }
 
-  /** Sends a new transaction to a node; now and then an old one again, to another. */
-  submit(): void {
+  /** Sends a new transaction to a node, some if none is named; now and then an old one again, to another. */
+  submit(to?: HonestNode): void {
     const { dice, nodes } = this.#parts
     const again = this.#recent.length > 0 && dice.chance(0.1)
     const [transaction, rival] = again ? [dice.pick(this.#recent)] : this.#make()
-    const node = dice.pick(nodes)
+    const node = to ?? dice.pick(nodes)
     this.#send(node, transaction!)
     if (rival !== undefined) this.#sendRival(node, rival)
     if (dice.chance(0.1)) this.#send(dice.pick(nodes), transaction!)

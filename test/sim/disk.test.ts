@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { storageContract } from '../contract/storage.ts'
+import { adding, genesis, makeChain, storageContract, storedAt } from '../contract/storage.ts'
 import { Dice } from './dice.ts'
 import { Disk } from './disk.ts'
 import { Tally, type FaultKind } from './faults.ts'
@@ -10,6 +10,10 @@ storageContract('journal', () => {
   const open = () => new JournalLedger(disk.open('/data/ledger'))
   return { storage: open(), reopen: open, close: () => {} }
 })
+
+const chain = makeChain(genesis.block, 2, 0n)
+const beside = makeChain(genesis.block, 1, 0n, 7)[0]!.block
+const signed = (height: number) => [{ owner: 'signing', changes: [['block', `[${height}]`]] as const }]
 
 const disk = (seed: number) => {
   const tally = new Tally<FaultKind>()
@@ -56,6 +60,34 @@ test('the power may go in the middle of a write', () => {
   file.append('by the dead')
   expect(one.open('/f').text().startsWith('safe ')).toBe(true)
   expect(tally.of('lost-write') + tally.of('torn-write')).toBe(1)
+})
+
+test('after a power cut in the middle of a write, a block and its records are both there or neither', () => {
+  const left = new Set<string>()
+  for (let seed = 0; seed < 150; seed++) {
+    const { one } = disk(seed)
+    const open = () => new JournalLedger(one.open('/data/ledger'))
+    const dying = open()
+    dying.begin(genesis, genesis.block, storedAt)
+    one.cutPowerIn(1 + (seed % 9))
+    dying.commit({ ...adding(chain[0]!), records: signed(1), final: 1 })
+    dying.keepSide(beside, 1n, [], [...signed(2), { owner: 'poa', changes: [['gone', undefined]] }])
+    dying.commit(adding(chain[1]!))
+    dying.finalize(2)
+    const after = open()
+    const head = after.head().header.index
+    const tips = after.sideTips().length
+    const record = after.records('signing').get('block')
+    expect(`${seed}: ${record}`).toBe(`${seed}: ${tips === 1 ? '[2]' : head === 1 ? '[1]' : undefined}`)
+    expect([0, 1, 2]).toContain(after.finalHeight())
+    expect(`${seed}: ${after.finalHeight() >= Math.min(head, 1)}`).toBe(`${seed}: true`)
+    expect(after.finalHeight()).toBeLessThanOrEqual(head)
+    left.add(`${head} ${tips} ${after.finalHeight()}`)
+    // And what is left is a ledger that goes on.
+    after.finalize(head)
+    expect(open().finalHeight()).toBe(head)
+  }
+  expect([...left].toSorted()).toEqual(['0 0 0', '1 0 1', '1 1 1', '2 1 1', '2 1 2'])
 })
 
 test('a file that was made is durable', () => {

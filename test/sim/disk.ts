@@ -24,6 +24,8 @@ export interface DiskFile {
 export class Disk {
   readonly #parts: DiskParts
   readonly #files = new Map<string, Stored>()
+  /** By whom each path is held: a process that is dead holds none. */
+  readonly #held = new Map<string, { readonly boot: number }>()
   /** Goes up with every start of the host: writes of a process that is dead are not carried out. */
   #boot = 0
   /** Writes and syncs until the power goes; undefined: it stays. */
@@ -83,6 +85,17 @@ export class Disk {
         if (file === undefined) throw failed('ENOENT', `no such file, stat '${path}'`)
         return file.mode
       },
+      hold: (path) => this.#hold(boot, path),
+    }
+  }
+
+  #hold(boot: number, path: string): (() => void) | undefined {
+    if (!this.#files.has(path)) throw failed('ENOENT', `no such file, hold '${path}'`)
+    if (this.#held.get(path)?.boot === this.#boot) return undefined
+    const hold = { boot }
+    this.#held.set(path, hold)
+    return () => {
+      if (this.#held.get(path) === hold) this.#held.delete(path)
     }
   }
 

@@ -12,6 +12,7 @@ import { configSchema, parametersSchema } from '../../plugins/pow/schema.ts'
 import { search } from '../../plugins/pow/search.ts'
 import { usageError } from '../../core/commands/flags.ts'
 import { Dice } from './dice.ts'
+import type { Ring } from './ring.ts'
 
 /** An engine for all nodes of a world: the chain that they share, and what each of them loads. */
 export interface Engine {
@@ -19,6 +20,10 @@ export interface Engine {
   readonly genesis: Genesis
   /** `node`: from 0. */
   entry(node: number): PluginEntry
+  /** Where the genesis names keys. */
+  readonly ring?: Ring
+  /** Whoever says what is final, if anybody does. */
+  readonly finality?: PluginEntry
 }
 
 export interface PowOptions {

@@ -26,10 +26,12 @@ export function arrangeEvents(parts: EventsParts): void {
     Array.from({ length: count }, () => beginsAt + dice.fraction() * Math.max(0, endsAt - beginsAt - 5_000))
   world.at(beginsAt, () => void (world.weather = plan.weather))
   world.syncMillisecondsMax = plan.syncMillisecondsMax
+  if (plan.apartMilliseconds > 0) setApart(parts)
   for (const node of nodes) skew(node, parts)
   for (const at of moments(plan.partitions)) world.at(at, () => partition(parts))
   for (const at of moments(plan.crashes)) world.at(at, () => crash(parts))
   if (plan.crashes > 0) for (const at of moments(lights.length)) world.at(at, () => crashLight(parts))
+  for (const at of moments(plan.absences)) world.at(at, () => absent(parts))
   for (const at of moments(plan.jumps)) world.at(at, () => jump(dice.pick(nodes), parts))
   for (const at of moments(plan.stalls)) world.at(at, () => stall(parts))
 }
@@ -81,6 +83,24 @@ function partition({ world, nodes, lights, dice, endsAt, say }: EventsParts): vo
   world.at(milliseconds, () => world.heal())
 }
 
+/** From the beginning. The last node, which is a clone where there is one, is on the other side than who has its key. */
+function setApart({ world, plan, nodes, dice, endsAt, say }: EventsParts): void {
+  const clone = nodes.at(-1)!
+  const same = nodes.filter((node) => node !== clone && node.keyAddress === clone.keyAddress)
+  const others = dice.shuffled(nodes.filter((node) => node !== clone && !same.includes(node)))
+  const half = Math.ceil(others.length / 2)
+  const [left, right] = [
+    [...same, ...others.slice(0, half)],
+    [clone, ...others.slice(half)],
+  ]
+  for (const a of left) for (const b of right) world.links.cutBoth(a.address, b.address)
+  world.tally.add('two-way-partition')
+  say(
+    `${left.map(({ address }) => address).join(' ')} | ${right.map(({ address }) => address).join(' ')} from the beginning`,
+  )
+  world.at(Math.min(plan.apartMilliseconds, endsAt), () => world.heal())
+}
+
 // ---- crashes ----
 
 function crash({ world, nodes, dice, say }: EventsParts): void {
@@ -93,6 +113,19 @@ function crash({ world, nodes, dice, say }: EventsParts): void {
   else if (how === 'power') say(`${node.address} loses its power`)
   else say(`${node.address} is to lose its power in the middle of a ${how}`)
   void world
+}
+
+const absentMilliseconds = [20_000, 50_000] as const
+
+/** Longer than a crash takes, and as many at a time as it happens: fewer than are needed may be left. */
+function absent({ world, nodes, dice, say }: EventsParts): void {
+  const up = nodes.filter(({ isUp }) => isUp)
+  if (up.length < 2) return
+  const node = dice.pick(up)
+  node.absentMilliseconds = dice.between(...absentMilliseconds)
+  world.tally.add('absence')
+  say(`${node.address} is gone for long`)
+  node.crash(dice.pick(['process', 'power']))
 }
 
 function crashLight({ lights, dice, say }: EventsParts): void {

@@ -16,6 +16,7 @@ export const faultKinds = [
   'clock-jump',
   'stall',
   'slow-disk',
+  'absence',
 ] as const
 export type FaultKind = (typeof faultKinds)[number]
 

@@ -3,18 +3,28 @@ import type { Chain } from '../../core/chain/chain.ts'
 import type { SealedHeader } from '../../core/chain/block.ts'
 import type { Hash } from '../../core/chain/canonical.ts'
 import type { Genesis } from '../../core/chain/genesis.ts'
-import { definePlugin, type Application, type Consensus, type CoreEvents, type Storage } from '../../core/index.ts'
+import type { Address } from '../../core/chain/keys.ts'
+import {
+  definePlugin,
+  type Application,
+  type Consensus,
+  type Context,
+  type CoreEvents,
+  type Finality,
+  type Storage,
+} from '../../core/index.ts'
 import type { Limits } from '../../core/limits.ts'
 import type { PluginEntry } from '../../core/load.ts'
 import type { HostPort } from '../../core/network/hostport.ts'
 import { startNode, type NodeOptions, type RunningNode } from '../../core/node.ts'
 import type { LoadedPlugin } from '../../core/plugin.ts'
 import type { DiskFile } from './disk.ts'
+import type { NodeKey } from './keys.ts'
 import type { SimHost } from './host.ts'
 import { JournalLedger } from './journal.ts'
 import { OutboxWatch } from './outboxwatch.ts'
 import type { World } from './runtime.ts'
-import { pluginEntry, simNodeOptions } from './simnode.ts'
+import { pluginEntry, simNodeOptions, simPort } from './simnode.ts'
 
 /** What is heard of the honest nodes of a world. */
 export interface Witness {
@@ -22,6 +32,9 @@ export interface Witness {
   started(node: HonestNode): void
   accepted(node: HonestNode, header: SealedHeader): void
   moved(node: HonestNode, move: CoreEvents['head:moved']): void
+  finalized(node: HonestNode): void
+  /** It is about to undo so many blocks. */
+  undoing?(node: HonestNode, blocks: number): void
   banned(node: HonestNode, ban: CoreEvents['peer:banned']): void
   /** It is about to drop pending transactions. */
   dropping(node: HonestNode, hashes: readonly Hash[]): void
@@ -36,7 +49,9 @@ export interface HonestParts {
   readonly peers: readonly HostPort[]
   readonly genesis: Genesis
   readonly engine: PluginEntry
-  /** Beside the engine: an application, if the world has one. */
+  /** Where the genesis names keys; otherwise it makes one itself. */
+  readonly key: NodeKey | undefined
+  /** Beside the engine: an application, if the world has one, and whoever says what is final. */
   readonly plugins: readonly PluginEntry[]
   readonly limits: Limits
   readonly witness: Witness
@@ -46,12 +61,17 @@ export interface HonestParts {
 
 export const openJournal = (file: DiskFile): Storage => new JournalLedger(file)
 
+/** Where a node looks for its key. */
+const keyPath = `/data/node_${simPort}.pem`
+
 /** What a node lets its plugins see while it runs. */
 interface Inside {
   readonly chain: Chain
   readonly consensus: Consensus
   readonly application: Application | undefined
+  readonly finality: Finality | undefined
   readonly storage: Storage
+  readonly contributed: Context['contributed']
 }
 
 /** A node that follows the rules: started, crashed and started again on its own disk. */
@@ -70,13 +90,25 @@ export class HonestNode {
   /** Pending transactions that it dropped and has not again, with the start after which it did. */
   readonly dropped = new Map<Hash, number>()
   readonly outbox: OutboxWatch
+  /** The highest block that it ever called final. */
+  finalSeen = 0
+  /** When it goes down the next time it stays away for so long. */
+  absentMilliseconds: number | undefined
+  /** Its operator has stopped it for good. */
+  isRetired = false
   readonly #parts: HonestParts
   #cutAtReorganisation: number | undefined
+  #host: SimHost | undefined
 
   constructor(parts: HonestParts) {
     this.#parts = parts
     this.address = parts.address
     this.outbox = new OutboxWatch(parts.genesis.rules.chainId)
+  }
+
+  /** Address of its key, where the genesis names keys. */
+  get keyAddress(): Address | undefined {
+    return this.#parts.key?.key.address
   }
 
   get isUp(): boolean {
@@ -110,10 +142,13 @@ export class HonestNode {
     return work
   }
 
+  /** Does nothing while its process runs, or is on its way up. */
   start(): void {
-    const { world, address, peers, genesis, engine, plugins, limits, witness } = this.#parts
-    const host = world.boot(address)
+    if (this.#host?.alive === true) return
+    const { world, address, peers, genesis, engine, plugins, limits, witness, key } = this.#parts
+    const host = (this.#host = world.boot(address))
     this.starts++
+    if (key !== undefined && host.files.readText(keyPath) === undefined) host.files.createText(keyPath, key.pem, 0o600)
     const options = simNodeOptions(world, address, {
       genesis,
       engine,
@@ -150,6 +185,14 @@ export class HonestNode {
     else world.crash(address, how)
   }
 
+  /** Its operator stops it, and starts it no more: its key is another's. */
+  retire(): void {
+    this.isRetired = true
+    const { world, address } = this.#parts
+    world.crash(address, 'process')
+    this.died()
+  }
+
   /** What was to befall it does not. */
   spare(): void {
     this.#cutAtReorganisation = undefined
@@ -180,6 +223,7 @@ export class HonestNode {
           if (this.#cutAtReorganisation !== undefined && change.undone.length > 0) {
             disk.cutPowerIn(this.#cutAtReorganisation)
           }
+          if (host.alive && change.undone.length > 0) witness.undoing?.(this, change.undone.length)
           commit(change)
         }
         const dropPending = ledger.dropPending.bind(ledger)
@@ -198,19 +242,27 @@ export class HonestNode {
       summary: 'tells the simulator what happens',
       provides: 'none',
       needs: ['chain', 'consensus', 'storage'],
-      wants: ['application'],
+      wants: ['application', 'finality'],
       config: v.strictObject({}),
       setup: (context) => {
         const { witness } = this.#parts
-        const { chain, consensus, application, storage } = context.use
+        const { chain, consensus, application, finality, storage } = context.use
         this.nodeId = context.identity.nodeId
         // Core fills the slot itself: it is no other chain than its own.
-        this.inside = { chain: chain as Chain, consensus, application, storage }
+        this.inside = {
+          chain: chain as Chain,
+          consensus,
+          application,
+          finality,
+          storage,
+          contributed: (kind) => context.contributed(kind),
+        }
         context.on('block:accepted', ({ header }) => {
           this.accepted.add(header.current_hash)
           witness.accepted(this, header)
         })
         context.on('head:moved', (move) => witness.moved(this, move))
+        context.on('chain:finalized', () => witness.finalized(this))
         context.on('peer:banned', (ban) => witness.banned(this, ban))
       },
     })

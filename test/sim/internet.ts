@@ -146,8 +146,10 @@ export class Internet {
     const here = host.address
     const isNetwork = here !== otherAddress
     const weather = () => (isNetwork ? world.weather : calm)
+    const hear = isNetwork ? world.tap?.() : undefined
     const wire: Wire = {
-      later: (milliseconds, what, bytes, run) =>
+      later: (milliseconds, what, bytes, run) => {
+        if (bytes !== undefined) hear?.(bytes)
         this.#deliver(
           otherAddress,
           here,
@@ -155,7 +157,8 @@ export class Internet {
           `${label} ${what}`,
           run,
           ...(bytes === undefined ? [] : [bytes]),
-        ),
+        )
+      },
       after: (milliseconds, run) => void world.schedule(host, Math.max(0, milliseconds), run),
       latency: () => this.#latency(),
       spike: () => (isNetwork ? this.#spike() : 0),

@@ -23,6 +23,16 @@ export type Invariant =
   | 'queues stay within their limits'
   | 'no honest peer is banned'
   | 'no node fails or logs an error'
+  | 'no two final blocks conflict'
+  | 'what is final stays final'
+  | 'no reorganisation goes below a final block'
+  | 'the chain is the one that is justified'
+  | 'no honest key contradicts itself'
+  | 'evidence is against liars only'
+  | 'everybody has the evidence'
+  | 'what is pending is recorded after healing'
+  | 'finality reaches the head after healing'
+  | 'who waits says for whom'
   | 'the same seed tells the same story'
 
 /** An invariant that does not hold. */
@@ -43,7 +53,8 @@ export class Broken extends Error {
 /** Throws `Broken`. */
 export function checkNode(node: HonestNode, limits: Limits): void {
   if (node.inside === undefined) return
-  checkWork(node)
+  // What is justified is preferred to what is heavier.
+  if (node.inside.finality === undefined) checkWork(node)
   const { chain, storage } = node.inside
   const queues: readonly (readonly [string, number, number])[] = [
     ['mempool transactions', chain.mempool.size, limits.mempool_transactions_max],
@@ -168,9 +179,9 @@ const pendingOf = (node: HonestNode) => [...node.inside!.chain.mempool.entries()
 
 /** What is in a node's ledger. `seen`: blocks that were found valid already, by their text. Throws `Broken`. */
 export function checkLedger(node: HonestNode, genesis: Genesis, seen: Set<string>): void {
-  const { storage, consensus, application } = node.inside!
+  const { storage, consensus, finality, application } = node.inside!
   // Signatures are the oracle's.
-  const audit = auditLedger({ storage, genesis, consensus, application, signatures: false })
+  const audit = auditLedger({ storage, genesis, consensus, finality, application, signatures: false })
   let step = audit.next()
   while (step.done !== true) step = audit.next()
   if (step.value !== undefined) {

@@ -2,12 +2,14 @@ import { crc32 } from 'node:zlib'
 import { readGenesis } from '../../core/chain/genesis.ts'
 import type { JsonObject } from '../../core/chain/json.ts'
 import type {
+  Hash,
   Block,
   Change,
   Genesis,
   MiningRange,
   NodeId,
   NodeRecord,
+  OwnedChanges,
   PendingTransaction,
   RecordChange,
   Report,
@@ -20,9 +22,10 @@ import type { DiskFile } from './disk.ts'
 type Entry =
   | readonly ['begin', string, Block, number, (readonly StateEntry[] | undefined)?]
   | readonly ['commit', Change]
-  | readonly ['keepSide', Block, bigint, (readonly StateEntry[] | undefined)?]
+  | readonly ['keepSide', Block, bigint, (readonly StateEntry[] | undefined)?, (readonly OwnedChanges[] | undefined)?]
+  | readonly ['finalize', number]
   | readonly ['report', readonly Report[], string, readonly RecordChange[]]
-  | readonly ['pruneSide', number, number, number]
+  | readonly ['pruneSide', number, number, number, readonly Hash[]]
   | readonly ['keepPending', readonly PendingTransaction[]]
   | readonly ['dropPending', readonly string[]]
   | readonly ['saveNode', NodeRecord]
@@ -64,9 +67,21 @@ export class JournalLedger extends MemoryLedger {
     this.#record(['commit', change])
   }
 
-  override keepSide(block: Block, totalWork: bigint, state?: readonly StateEntry[]): void {
-    super.keepSide(block, totalWork, state)
-    this.#record(['keepSide', block, totalWork, state])
+  override keepSide(
+    block: Block,
+    totalWork: bigint,
+    state?: readonly StateEntry[],
+    records?: readonly OwnedChanges[],
+  ): void {
+    super.keepSide(block, totalWork, state, records)
+    // It can be fetched again, but for what its records say of it.
+    this.#record(['keepSide', block, totalWork, state, records], (records ?? []).length > 0)
+  }
+
+  override finalize(height: number): void {
+    const before = this.finalHeight()
+    super.finalize(height)
+    if (this.finalHeight() !== before) this.#record(['finalize', height])
   }
 
   /** Records are written by this method too. */
@@ -75,10 +90,10 @@ export class JournalLedger extends MemoryLedger {
     if (reports.length + changes.length > 0) this.#record(['report', reports, owner, changes])
   }
 
-  override pruneSide(belowIndex: number, blocksMax: number, bytesMax: number): void {
+  override pruneSide(belowIndex: number, blocksMax: number, bytesMax: number, keep: readonly Hash[] = []): void {
     const before = this.counts().sideBlocks
-    super.pruneSide(belowIndex, blocksMax, bytesMax)
-    if (this.counts().sideBlocks !== before) this.#record(['pruneSide', belowIndex, blocksMax, bytesMax])
+    super.pruneSide(belowIndex, blocksMax, bytesMax, keep)
+    if (this.counts().sideBlocks !== before) this.#record(['pruneSide', belowIndex, blocksMax, bytesMax, keep])
   }
 
   override keepPending(transactions: readonly PendingTransaction[]): void {
@@ -137,13 +152,15 @@ export class JournalLedger extends MemoryLedger {
           entry[4] ?? undefined,
         )
       case 'commit':
-        return super.commit(withWork(entry[1]))
+        return super.commit(readCommit(entry[1]))
       case 'keepSide':
-        return super.keepSide(entry[1], workOf(entry[2]), entry[3] ?? undefined)
+        return super.keepSide(entry[1], workOf(entry[2]), entry[3] ?? undefined, readRecords(entry[4]))
+      case 'finalize':
+        return super.finalize(entry[1])
       case 'report':
         return super.report(entry[1], entry[2], entry[3].map(readChange))
       case 'pruneSide':
-        return super.pruneSide(entry[1], entry[2], entry[3])
+        return super.pruneSide(entry[1], entry[2], entry[3], entry[4])
       case 'keepPending':
         return super.keepPending(entry[1])
       case 'dropPending':
@@ -167,7 +184,11 @@ const workOf = (written: unknown): bigint => BigInt(String(written).replace(/n$/
 /** JSON has no undefined: what was removed stands as null in the file. */
 const readChange = ([key, value]: RecordChange): RecordChange => [key, value ?? undefined]
 
-const withWork = (change: Change): Change => ({
+const readRecords = (records: readonly OwnedChanges[] | null | undefined): readonly OwnedChanges[] =>
+  (records ?? []).map(({ owner, changes }) => ({ owner, changes: changes.map(readChange) }))
+
+const readCommit = (change: Change): Change => ({
   ...change,
   applied: change.applied.map((one) => ({ ...one, totalWork: workOf(one.totalWork) })),
+  records: readRecords(change.records),
 })

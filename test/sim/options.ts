@@ -3,10 +3,12 @@ import { suggestion } from '../../core/errors.ts'
 import { defaultNodeLimits } from '../../core/limits.ts'
 import { resolvePlugin } from '../../core/resolve.ts'
 import { applicationNames, type ApplicationName } from './applications.ts'
+import { withAuthorities } from './authorityengines.ts'
 import { engineOf, instantEngine, powOf, type Engine } from './engines.ts'
 import { calm } from './faults.ts'
 import { hostileKinds, type HostileKind } from './hostile/kinds.ts'
-import { applicationOf, mixedPlan, type Plan } from './plan.ts'
+import { applicationOf, type Plan } from './plan.ts'
+import { suites, type Suite, type SuiteName } from './suites.ts'
 
 export interface Options {
   readonly plan: Plan
@@ -20,10 +22,17 @@ const spec = {
   flags: {
     seed: { type: 'integer', min: 0 },
     mix: { type: 'boolean' },
+    suite: { type: 'string' },
     calm: { type: 'boolean' },
     nodes: { type: 'integer', min: 1, max: 2_000 },
     minutes: { type: 'string' },
     engine: { type: 'string' },
+    finality: { type: 'boolean' },
+    authorities: { type: 'integer', min: 1, max: 100 },
+    liars: { type: 'integer', min: 0, max: 33 },
+    clones: { type: 'integer', min: 0, max: 1 },
+    secret: { type: 'string' },
+    stall: { type: 'string' },
     difficulty: { type: 'integer', min: 0, max: 5 },
     'block-time': { type: 'string' },
     retarget: { type: 'boolean' },
@@ -37,6 +46,8 @@ const spec = {
     late: { type: 'integer', min: 0 },
     partitions: { type: 'integer', min: 0 },
     crashes: { type: 'integer', min: 0 },
+    absences: { type: 'integer', min: 0 },
+    apart: { type: 'string' },
     skew: { type: 'string' },
     jumps: { type: 'integer', min: 0 },
     stalls: { type: 'integer', min: 0 },
@@ -56,14 +67,19 @@ Examples
   bun run sim --seed 7 --calm --nodes 200     nothing goes wrong
   bun run sim --seed 7 --engine ./mine.ts     an engine of your own, unchanged
   bun run sim --seed 7 --calm --loss 1% --partitions 3 --hostile lying
+  bun run sim --seed 7 --engine poa --authorities 5 --finality --liars 1
   bun run sim --seed 7 --mix --verbose        what bun run test:sim does with 7
 
 The world
   --seed N          decides everything: same seed, same trace (1)
   --nodes N         honest nodes (10)
   --minutes N       simulated, until everything is healed (10)
-  --engine NAME     pow, instant, or a plugin's file (pow)
+  --engine NAME     pow, poa, bft, instant, or a plugin's file (pow)
   --NAME.KEY VALUE  a setting of that plugin, or of its chain
+  --authorities N   keys that make blocks, or vote: those of the first nodes
+                    (poa, bft and --finality: as many as there are nodes)
+  --finality        they vote on which blocks are final
+  --stall halt      no block stands more than 10 above the last final one
   --application S   market, none, or mixed: the seed decides (mixed)
   --light N         nodes without a chain, that only take part (1)
   --difficulty N    pow: leading zero hex digits of a block's hash (2)
@@ -85,10 +101,17 @@ What goes wrong
   --crashes N       of a process, of the power, in the middle of a write
   --skew S          seconds that clocks are off at the most
   --jumps N         of clocks
+  --absences N      of a node, for up to 50 s
   --stalls N        of whole nodes, for up to 12 s
   --slow-disk MS    a sync takes up to so many milliseconds
   --hostile KINDS   all, none, or some of ${hostileKinds.slice(0, 3).join(',')},
                     ${hostileKinds.slice(3).join(',')}
+  --liars N         so many of the authorities lie
+  --clones 1        another node has the key of an authority
+  --apart S         the two are apart for so many seconds at first (20)
+  --secret S        pow: a miner with this share of all hash power, who hides
+  --suite NAME      everything is drawn from the seed, as in a suite:
+                    ${Object.keys(suites).join(', ')}
 
   --verbose         tells everything as it happens
 
@@ -102,9 +125,8 @@ export async function readOptions(argv: readonly string[], cwd: string): Promise
   if (flags.help) return undefined
   const { values } = flags
   const seed = values.seed ?? 1
-  const base = values.mix
-    ? mixedPlan(seed)
-    : usualPlan(seed, values.nodes ?? 10, numberOf('minutes', values.minutes) ?? 10)
+  const suite: Suite | undefined = suiteNamed(values.mix ? 'mixed' : values.suite)
+  const base = suite?.plan(seed) ?? usualPlan(seed, values.nodes ?? 10, numberOf('minutes', values.minutes) ?? 10)
   const given = definedOf({
     nodes: values.nodes,
     minutes: numberOf('minutes', values.minutes),
@@ -112,6 +134,9 @@ export async function readOptions(argv: readonly string[], cwd: string): Promise
     late: values.late,
     partitions: values.partitions,
     crashes: values.crashes,
+    absences: values.absences,
+    apartMilliseconds: milliseconds(numberOf('apart', values.apart)),
+    secretShare: shareOf('secret', values.secret),
     skewMilliseconds: milliseconds(numberOf('skew', values.skew)),
     jumps: values.jumps,
     stalls: values.stalls,
@@ -132,8 +157,57 @@ export async function readOptions(argv: readonly string[], cwd: string): Promise
     reset: shareOf('resets', values.resets),
   })
   const quiet = values.calm ? calmed(base) : base
-  const plan: Plan = { ...quiet, ...given, weather: { ...quiet.weather, ...weather } }
-  return { plan, engine: await engineNamed(values.engine ?? 'pow', plan, flags.dotted, cwd), verbose: values.verbose }
+  const whole: Plan = { ...quiet, ...given, weather: { ...quiet.weather, ...weather } }
+  if (suite !== undefined && values.engine === undefined) {
+    return { plan: whole, engine: suite.engine(whole), verbose: values.verbose }
+  }
+  const name = values.engine ?? 'pow'
+  const isOwn = name === 'poa' || name === 'bft'
+  const plan = authoritiesIn({ ...whole, engine: isOwn ? name : 'pow' }, values, isOwn)
+  return {
+    plan,
+    engine: withAuthorities(await engineNamed(name, plan, flags.dotted, cwd), plan),
+    verbose: values.verbose,
+  }
+}
+
+interface AuthorityFlags {
+  readonly authorities: number | undefined
+  readonly finality: boolean
+  readonly liars: number | undefined
+  readonly clones: number | undefined
+  readonly stall: string | undefined
+}
+
+/** As many blocks may stand above the last certified one on a chain that halts. */
+const haltAfter = 10
+const apartMilliseconds = 20_000
+
+/** `isOwn`: the engine is one that needs them. Clones come beside the nodes that were asked for. */
+function authoritiesIn(plan: Plan, flags: AuthorityFlags, isOwn: boolean): Plan {
+  const { liars = 0, clones = 0, finality, stall } = flags
+  if (stall !== undefined && stall !== 'halt' && stall !== 'continue') throw wrong('stall', 'halt or continue', stall)
+  if (!isOwn && !finality && flags.authorities === undefined) {
+    const odd = liars > 0 ? 'liars' : clones > 0 ? 'clones' : stall === undefined ? undefined : 'stall'
+    if (odd === undefined) return plan
+    throw usageError('bad-value', `--${odd}: there are no authorities; add --finality, or --engine poa or bft`)
+  }
+  const count = flags.authorities ?? plan.nodes + liars
+  if (count - liars > plan.nodes) throw wrong('authorities', `at most ${plan.nodes + liars}`, String(count))
+  if (count - liars < 1) throw wrong('liars', `fewer than the ${count} authorities`, String(liars))
+  const isHalting = stall === 'halt'
+  const apart = clones > 0 && plan.apartMilliseconds === 0 ? { apartMilliseconds } : {}
+  return {
+    ...plan,
+    ...apart,
+    nodes: plan.nodes + clones,
+    authorities: {
+      count,
+      liars,
+      clones,
+      finality: finality ? { every: 1, haltAfter: isHalting ? haltAfter : undefined } : undefined,
+    },
+  }
 }
 
 /** A bit of everything, more of it in a larger world that lasts longer. */
@@ -141,6 +215,11 @@ function usualPlan(seed: number, nodes: number, minutes: number): Plan {
   const often = (perMinute: number) => Math.ceil(minutes * perMinute)
   return {
     seed,
+    engine: 'pow',
+    authorities: undefined,
+    secretShare: 0,
+    apartMilliseconds: 0,
+    absences: often(0.1),
     nodes,
     minutes,
     latency: [5, 100],
@@ -170,6 +249,8 @@ const calmed = (plan: Plan): Plan => ({
   weather: calm,
   partitions: 0,
   crashes: 0,
+  absences: 0,
+  secretShare: 0,
   skewMilliseconds: 0,
   jumps: 0,
   stalls: 0,
@@ -190,7 +271,17 @@ async function engineNamed(
       throw usageError('unknown-flag', `--${setting}: only an engine of your own has such flags`)
     return name === 'pow' ? powOf(plan) : instantEngine()
   }
-  return engineOf(await resolvePlugin(name, cwd), settings)
+  const isBlockTime = name === 'poa' || name === 'bft'
+  const usual = isBlockTime ? [[`${name}.block_time`, String(plan.blockSeconds)] as const] : []
+  return engineOf(await resolvePlugin(name, cwd), new Map([...usual, ...settings]))
+}
+
+function suiteNamed(name: string | undefined): Suite | undefined {
+  if (name === undefined) return undefined
+  const names = Object.keys(suites)
+  if (names.includes(name)) return suites[name as SuiteName]
+  const advice = suggestion(name, names) || `; expected one of ${names.join(', ')}`
+  throw usageError('bad-value', `--suite: there is no suite ${JSON.stringify(name)}${advice}`)
 }
 
 // ---- values ----

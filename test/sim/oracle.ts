@@ -33,12 +33,12 @@ function transactionText({ sender, data, nonce }: Transaction, chain_id: string)
   return `aurex/tx/1\n${canonicalize(signed)}`
 }
 
-function isSigned(text: string, pem: string, signature: string): boolean {
+export function isSigned(text: string, pem: string, signature: string): boolean {
   return verify(null, Buffer.from(text), createPublicKey(pem), Buffer.from(signature, 'base64'))
 }
 
 /** Of an address: 32 bytes in hex. */
-function pemOf(address: string): string {
+export function pemOf(address: string): string {
   const der = Buffer.from(`302a300506032b6570032100${address}`, 'hex').toString('base64')
   return `-----BEGIN PUBLIC KEY-----\n${der}\n-----END PUBLIC KEY-----\n`
 }

@@ -9,6 +9,8 @@ export class OutboxWatch {
   readonly #told: OutboxEntry[] = []
   /** What they lead to: the recorded chain, by height. */
   readonly #chain: Hash[]
+  /** And up to where it stays. */
+  #final = 0
 
   constructor(chainId: Hash) {
     this.#chain = [chainId]
@@ -45,8 +47,9 @@ export class OutboxWatch {
     this.#told.push(entry)
     const top = this.#chain.length - 1
     if (kind === 'applied' && index === top + 1) this.#chain.push(hash)
-    else if (kind === 'undone' && index === top && hash === this.#chain[top]) this.#chain.pop()
-    else return `${textOf(entry)} was told while block ${top} was ${this.#chain[top]}`
+    else if (kind === 'undone' && index === top && index > this.#final && hash === this.#chain[top]) this.#chain.pop()
+    else if (kind === 'final' && index > this.#final && hash === this.#chain[index]) this.#final = index
+    else return `${textOf(entry)} was told while block ${top} was ${this.#chain[top]}, block ${this.#final} final`
     return undefined
   }
 
@@ -56,6 +59,8 @@ export class OutboxWatch {
       return `it leads to height ${this.#chain.length - 1}, the head is ${head.index}`
     if (storage.outboxEnd() !== (this.#told.at(-1)?.sequence ?? 0))
       return `its end is said to be ${storage.outboxEnd()}`
+    if (storage.finalHeight() !== this.#final)
+      return `it calls block ${this.#final} final, the ledger block ${storage.finalHeight()}`
     for (let index = head.index; index >= lowest; index--) {
       const hash = storage.headerAt(index)!.header.current_hash
       if (hash !== this.#chain[index]) return `it leads to block ${index}, ${this.#chain[index]}; recorded is ${hash}`

@@ -4,9 +4,38 @@ import { Dice } from './dice.ts'
 import type { Weather } from './faults.ts'
 import { hostileKinds, type HostileKind } from './hostile/kinds.ts'
 
+/** Keys that the genesis names. */
+export interface AuthoritiesPlan {
+  /** Those of the first nodes, and of the liars. */
+  readonly count: number
+  /** So many of them are hostile, and no nodes. */
+  readonly liars: number
+  /** So many of the nodes, the last, have the key of another one. */
+  readonly clones: number
+  /** Which of them say what is final, whatever the engine is; undefined: nobody does. */
+  readonly finality: FinalityPlan | undefined
+}
+
+export interface FinalityPlan {
+  /** Blocks from a checkpoint to the next. */
+  readonly every: number
+  /** Blocks that may stand above the last certified one; undefined: any number. */
+  readonly haltAfter: number | undefined
+}
+
 /** What is to happen in a simulation, but for the moments, which the seed draws. */
 export interface Plan {
   readonly seed: number
+  /** Of the plugins that the simulator knows. */
+  readonly engine: 'pow' | 'poa' | 'bft'
+  /** undefined: whoever mines makes blocks, and nobody says what is final. */
+  readonly authorities: AuthoritiesPlan | undefined
+  /** Of all hash power so much is a hostile miner's who works in secret. */
+  readonly secretShare: number
+  /** From the beginning two sides are apart for so long, those with one key on different sides. Milliseconds. */
+  readonly apartMilliseconds: number
+  /** So often a node is away for long. */
+  readonly absences: number
   readonly nodes: number
   /** Simulated, until everything is healed. */
   readonly minutes: number
@@ -41,7 +70,7 @@ export interface Plan {
 }
 
 /** So small that a small world reaches them. */
-const smallLimits: Limits = {
+export const smallLimits: Limits = {
   ...defaultNodeLimits,
   orphan_blocks_max: 12,
   orphan_blocks_per_source_max: 4,
@@ -59,6 +88,11 @@ export function mixedPlan(seed: number): Plan {
   const slow = dice.between(1, 60)
   return {
     seed,
+    engine: 'pow',
+    authorities: undefined,
+    secretShare: 0,
+    apartMilliseconds: 0,
+    absences: absencesOf(seed),
     nodes: dice.between(4, 8),
     minutes: dice.between(80, 150) / 60,
     latency: [1, slow],
@@ -93,6 +127,8 @@ export function mixedPlan(seed: number): Plan {
 
 export const applicationOf = (seed: number): ApplicationName =>
   new Dice(`${seed}/application`).chance(0.5) ? 'market' : 'none'
+
+const absencesOf = (seed: number): number => (new Dice(`${seed}/absences`).chance(0.2) ? 1 : 0)
 
 function lightOf(seed: number): number {
   const dice = new Dice(`${seed}/light peers`)

@@ -17,6 +17,7 @@ import { SimHost } from './host.ts'
 import { JournalLedger } from './journal.ts'
 import { mixedPlan, type Plan } from './plan.ts'
 import { World } from './runtime.ts'
+import { plantAuthorityBugs } from './plantedauthorities.ts'
 import { plantStateBugs } from './plantedstate.ts'
 import { planted, replace, undo } from './planting.ts'
 import { Simulation, type Outcome } from './simulation.ts'
@@ -219,6 +220,10 @@ planted('who sends a block too early is banned', ['no honest peer is banned'], (
 // ---- what is built on the chain ----
 
 plantStateBugs()
+
+// ---- who may do what ----
+
+plantAuthorityBugs()
 
 // ---- the simulator itself ----
 

@@ -23,13 +23,25 @@ export function replace<T extends object, K extends keyof T>(where: T, name: K, 
   undo.push(() => void (where[name] = original))
 }
 
-export function planted(bug: string, expected: readonly Invariant[], plant: () => Parts): void {
+export interface Where {
+  /** Default: of the mixture. */
+  readonly plan?: (seed: number) => Plan
+  readonly engine?: (plan: Plan) => Engine
+}
+
+export function planted(
+  bug: string,
+  expected: readonly Invariant[],
+  plant: () => Parts | Promise<Parts>,
+  where: Where = {},
+): void {
+  const { plan: planOf = mixedPlan, engine: usual = powOf } = where
   test(
     bug,
     async () => {
-      const { engine = powOf, ...parts } = plant()
+      const { engine = usual, ...parts } = await plant()
       for (let seed = 1; seed <= seedsMax; seed++) {
-        const plan = mixedPlan(seed)
+        const plan = planOf(seed)
         const { broken, seconds } = await new Simulation({ plan, engine: engine(plan), ...parts }).run()
         if (broken === undefined) continue
         const where = broken.node === undefined ? '' : ` at ${broken.node}`

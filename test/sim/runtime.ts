@@ -41,6 +41,8 @@ export class World implements HostWorld {
   syncMillisecondsMax = 0
   /** Lines that arrived, by `from>to`; whoever looks at it empties it. */
   readonly traffic = new Map<string, number>()
+  /** Hears what is sent, one direction of one connection each. */
+  tap: (() => (bytes: Uint8Array) => void) | undefined
   /** Told when a host's process ended. */
   crashed: (address: string) => void = () => {}
   readonly #agenda = new Agenda()

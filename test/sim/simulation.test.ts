@@ -1,10 +1,14 @@
 import { expect, test } from 'bun:test'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { defaultNodeLimits } from '../../core/limits.ts'
+import { planEngine } from './authorityengines.ts'
 import { powOf } from './engines.ts'
-import { mixedPlan } from './plan.ts'
+import { calm } from './faults.ts'
+import { mixedPlan, type Plan } from './plan.ts'
 import { help } from './options.ts'
 import { Simulation } from './simulation.ts'
+import { suites, type Suite } from './suites.ts'
 import { removeFolder, temporaryFolder } from '../support/process.ts'
 
 const repository = join(import.meta.dir, '../..')
@@ -75,3 +79,70 @@ test('mistakes are told with what was meant', () => {
 test('the help fits a screen and names every flag', () => {
   expect(help.split('\n').filter((line) => line.length > 80)).toEqual([])
 })
+
+test('authorities that lie, a miner majority, a key that two have: each suite has a world that holds, twice the same', async () => {
+  for (const [name, seed] of [
+    ['finality', 2],
+    ['clones', 2],
+  ] as const) {
+    const suite: Suite = suites[name]
+    const plan = suite.plan(seed)
+    const run = () => new Simulation({ plan, engine: suite.engine(plan) }).run()
+    const [first, again] = [await run(), await run()]
+    expect(first.broken).toBeUndefined()
+    expect(again).toEqual(first)
+    expect(Math.min(first.scenes.final, first.scenes.evidence)).toBeGreaterThan(0)
+    expect(sim('--suite', name, '--seed', String(seed)).last).toBe(`trace ${first.trace}`)
+  }
+}, 60_000)
+
+test('who comes back after 1,000 blocks checks certificates on its way, and calls final what the others do', async () => {
+  const plan: Plan = {
+    ...suites.authorities.plan(1),
+    engine: 'poa',
+    ...quiet,
+    nodes: 5,
+    minutes: 4.5,
+    late: 1,
+    blockSeconds: 0.1,
+    rate: 7,
+    application: 'none',
+    authorities: { count: 4, liars: 0, clones: 0, finality: { every: 10, haltAfter: undefined } },
+    limits: defaultNodeLimits,
+  }
+  const certified: number[] = []
+  const engine = planEngine(plan)
+  const heights: number[] = []
+  const simulation = new Simulation({
+    plan,
+    engine,
+    finalized: (node, height) => {
+      if (node !== '24.0.0.1') heights.push(height)
+      else certified.push(height, Math.max(...heights))
+    },
+  })
+  const { broken, figures } = await simulation.run()
+  expect(broken).toBeUndefined()
+  expect(figures.height).toBeGreaterThan(1_000)
+  const [first, others] = certified
+  // It was told nothing of old votes, and yet it calls blocks final long before it is where the others are.
+  expect(others).toBeGreaterThan(1_000)
+  expect(first).toBeLessThan(others! - 100)
+  expect(certified.at(-2)).toBeGreaterThanOrEqual(others!)
+}, 60_000)
+
+const quiet = {
+  secretShare: 0,
+  apartMilliseconds: 0,
+  absences: 0,
+  latency: [1, 20] as const,
+  weather: calm,
+  partitions: 0,
+  crashes: 0,
+  skewMilliseconds: 0,
+  jumps: 0,
+  stalls: 0,
+  syncMillisecondsMax: 0,
+  hostile: [],
+  light: 0,
+}

@@ -14,6 +14,8 @@ export interface ClusterOptions {
   readonly count: number
   /** Flags of every node. */
   readonly args: readonly string[]
+  /** Flags of one node, in every start of it. */
+  readonly argsOf?: (place: number) => readonly string[]
   /** Nodes reach each other through proxies only. */
   readonly wired?: boolean
   /** Places of those that a node is told of; by default the one before it. */
@@ -24,6 +26,15 @@ export interface ClusterOptions {
 export interface Row {
   readonly tx_hash: string
   readonly block_hash: string
+}
+
+/** What the view of blocks shows of a header. */
+export interface HeaderRow {
+  readonly index: number
+  readonly current_hash: string
+  readonly miner_id: string
+  /** A certificate as JSON. */
+  readonly finality: string | null
 }
 
 const logLinesShown = 25
@@ -63,7 +74,7 @@ export class Cluster {
     const front = (await this.wires?.front(name, port)) ?? port
     const told = this.#options.peersOf?.(place) ?? (place === 0 ? [] : [place - 1])
     const peers = told.flatMap((other) => this.nodes[other]?.address ?? [])
-    const flags = [...this.#options.args]
+    const flags = [...this.#options.args, ...(this.#options.argsOf?.(place) ?? [])]
     if (peers.length > 0) flags.push('--peers', peers.join(','))
     if (front !== port) flags.push('--advertise', `127.0.0.1:${front}`)
     const node = new ClusterNode({ name, port, address: `127.0.0.1:${front}`, folder: join(this.#folder, name), flags })
@@ -222,6 +233,13 @@ export class ClusterNode {
   blocks(): string[] {
     return this.#query<{ current_hash: string }>('SELECT current_hash FROM blocks ORDER BY "index"').map(
       ({ current_hash }) => current_hash,
+    )
+  }
+
+  /** Of the recorded blocks above block 0. */
+  headers(): HeaderRow[] {
+    return this.#query<HeaderRow>(
+      'SELECT "index", current_hash, miner_id, finality FROM blocks WHERE "index" > 0 ORDER BY "index"',
     )
   }
 

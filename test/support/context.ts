@@ -28,7 +28,7 @@ export function makeContext<N extends Slot = never, W extends Slot = never>(
     publish: silent,
     contribute: (kind, what) => void releases.push(contributed.add(kind, what)),
     contributed: (kind) => contributed.all(kind),
-    ...servicesOf('test', testServices(given.identity ?? makeKey(1), contributed)),
+    ...servicesOf('test', testServices(given.identity ?? makeKey(1), contributed), (one) => void releases.push(one)),
     defer: (release) => void releases.push(release),
     ...given,
   }

@@ -10,6 +10,10 @@ export interface StrangerOptions {
   readonly height?: number
   /** `host:port`, or nothing where it does not listen. */
   readonly listen?: string
+  /** Types of messages that are only sent to who says that it knows them. */
+  readonly features?: readonly string[]
+  /** Whatever arrives, before it is read. */
+  readonly bytes?: (text: string) => void
   readonly hear?: (message: Message, peer: StrangerPeer) => void
 }
 
@@ -35,7 +39,10 @@ export class StrangerPeer {
     this.#socket = connect(port, '127.0.0.1')
     this.#socket.setNoDelay(true)
     this.#socket.setEncoding('utf8')
-    this.#socket.on('data', (text: string) => this.#take(text))
+    this.#socket.on('data', (text: string) => {
+      options.bytes?.(text)
+      this.#take(text)
+    })
     this.#socket.on('error', () => undefined)
     this.closed = new Promise((resolve) =>
       this.#socket.on('close', () => {
@@ -53,6 +60,7 @@ export class StrangerPeer {
       node_id: this.nodeId,
       public_key_pem: this.publicKeyPem,
       challenge: this.#challenge,
+      features: options.features ?? [],
     })
   }
 

@@ -43,6 +43,7 @@ const duplicateMilliseconds = 30_000
 export class Configured {
   readonly #parts: ConfiguredParts
   #targets: Target[]
+  #toldOfCopy = false
 
   constructor(parts: ConfiguredParts) {
     this.#parts = parts
@@ -129,11 +130,13 @@ export class Configured {
       target.said = undefined
       return
     }
+    const isAgain = target.said === result.code
     this.#say(target, result.code, result.detail)
     if (result.code === 'self') {
       // One list of peers often serves all nodes of a network.
       this.#targets = this.#targets.filter((other) => other !== target)
     } else if (result.code === 'duplicate') {
+      if (isAgain) this.#suspectCopy(target)
       target.nodeId = this.#listening(target.at)
       target.failures = 0
       target.dueAt = this.#parts.runtime.clock.monotonic() + duplicateMilliseconds
@@ -143,6 +146,16 @@ export class Configured {
       const waits = isLasting(result.code) || (result.code === 'too-many-peers' && this.#parts.peers.full().length > 0)
       this.#postpone(target, waits ? refusedMilliseconds : undefined)
     }
+  }
+
+  /** A node that has no peer at all, and is a peer of others all the same, has its key elsewhere. It is their word, no proof. */
+  #suspectCopy({ to }: Target): void {
+    if (this.#toldOfCopy || this.#parts.peers.size > 0) return
+    this.#toldOfCopy = true
+    const what_to_do = 'one key is for one process: stop the other one, or give this one a key of its own'
+    const message =
+      'a node of --peers is connected with this node already, and this one has no peer: is its key elsewhere?'
+    this.#parts.log.error(message, { peer: hostPortText(to), what_to_do })
   }
 
   /** The peer that says it listens at this address. */

@@ -55,6 +55,8 @@ class Relay implements NetworkModule {
     parts.chain.watch({
       admitted: (entries) => transactions.admitted(entries),
       moved: (move) => this.#moved(move),
+      beside: (block, from) => blocks.beside(block, from),
+      sayAgain: (block) => blocks.sayAgain(block),
     })
   }
 
@@ -86,6 +88,7 @@ class Relay implements NetworkModule {
         this.#transactions.recorded(hash)
       }
     }
+    this.#transactions.admitted(move.returned)
     this.#blocks.moved(move)
   }
 }

@@ -100,6 +100,7 @@ export class TransactionRelay {
 
   /** From the writer: takes note, and works in a turn of its own. */
   admitted(entries: readonly PoolEntry[]): void {
+    if (entries.length === 0) return
     if (this.#fresh.length === 0) this.#parts.runtime.clock.soon(() => this.#spread())
     this.#fresh.push(...entries)
   }
@@ -183,8 +184,10 @@ export class TransactionRelay {
     this.#fresh = []
     for (const { read } of entries) this.#wanted.settled(read.hash)
     for (const [peer, { talk }] of this.#lines) {
-      for (const { read, source } of entries) {
+      for (const { read, source, returned } of entries) {
         if (source === peer.id) peer.nowHas(read.hash)
+        // A peer may have it in a block beside its chain alone, and then nobody would record it.
+        else if (returned === true) this.#announcements.again(peer, read.hash)
         else if (!peer.has(read.hash)) this.#announcements.note(peer, read.hash)
       }
       talk.speak()

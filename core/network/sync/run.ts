@@ -1,5 +1,4 @@
 import type { PreparedBranch } from '../../chain/preparation.ts'
-import { isBetter } from '../../chain/forkchoice.ts'
 import type { HeaderTrail } from '../../chain/trail.ts'
 import { accepted, decline, type Refusal, type Verdict } from '../../errors.ts'
 import type { Limits } from '../../limits.ts'
@@ -35,7 +34,7 @@ interface Prepared {
 }
 
 /**
- * One catching up: follows headers, fetches their blocks as soon as they weigh more than our chain, and hands them to the
+ * One catching up: follows headers, fetches their blocks as soon as they make a better chain than ours, and hands them to the
  * chain in order. Nothing of it is remembered but what the chain records.
  */
 export class SyncRun {
@@ -77,6 +76,11 @@ export class SyncRun {
     return this.#progress !== undefined
   }
 
+  /** The height that it leads to, as far as it is known. */
+  get target(): number {
+    return this.#target()
+  }
+
   /** Resolves to why it did not come to its end, or accepted. */
   async go(): Promise<Verdict> {
     // Whoever records ends the run; a question that is still open then is of no interest any more.
@@ -84,13 +88,14 @@ export class SyncRun {
       this.#fault = { error }
       this.#changed.ring()
     })
+    let verdict: Verdict = decline('internal', 'a fault of this node')
     try {
-      const verdict = await this.#record()
-      this.#progress?.ended(this.#height(), verdict)
-      return verdict
+      return (verdict = await this.#record())
     } finally {
       this.stop()
       if (this.isLong) this.#parts.behind?.(false)
+      // However it ended: there are those that wait for it.
+      this.#progress?.ended(this.#height(), verdict)
     }
   }
 
@@ -179,14 +184,9 @@ export class SyncRun {
     return decline('stopped', 'this node is about to stop')
   }
 
-  /** Whether these headers weigh more than our chain: nothing is fetched for less. */
+  /** Whether these headers make a better chain than ours: nothing is fetched for less. */
   #isWorthIt(): boolean {
-    const head = this.#parts.chain.head()
-    const { tip, totalWork } = this.trail
-    return isBetter(
-      { hash: tip.current_hash, totalWork },
-      { hash: head.header.current_hash, totalWork: head.totalWork },
-    )
+    return this.trail.isBetter
   }
 
   #prepare(): void {

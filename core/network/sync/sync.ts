@@ -1,8 +1,12 @@
 import * as v from 'valibot'
 import type { SealedHeader } from '../../chain/block.ts'
+import type { Hash } from '../../chain/canonical.ts'
+import type { Refusal } from '../../errors.ts'
 import type { Timer } from '../../runtime.ts'
+import { BoundedSet } from '../boundedset.ts'
 import type { Catchup, ModuleParts, NetworkChain, NetworkModule } from '../module.ts'
 import type { Peer } from '../peer.ts'
+import { CheckpointFetch } from './checkpoints.ts'
 import { fetchParents, nearBlocksMax } from './parents.ts'
 import { SyncRun } from './run.ts'
 import { HeaderWalk, isPeersFault, type Step } from './walk.ts'
@@ -12,10 +16,15 @@ const quietMilliseconds = 8_000
 const askedPerLook = 2
 /** After a question that brought nothing, news of the same peer wait for so long. */
 const restMilliseconds = 2_000
-/** A branch that would undo too much is not fetched again for so long. */
+/** A branch that would undo too much, or what is final, is not fetched again for so long. */
 const tooDeepMilliseconds = 60_000
+/** Blocks of which it is remembered that their branch is not taken: so many at least. */
+const refusedBlocksMin = 1_000
 
-/** Fetches what this node lacks: the headers of a heavier chain and then its blocks, or the few parents of a new block. */
+/**
+ * Fetches what this node lacks: the headers of a better chain and then its blocks, the few parents of a new block, or the
+ * branch of a checkpoint.
+ */
 export function sync(parts: ModuleParts): NetworkModule & Catchup {
   const { chain } = parts
   return chain === undefined ? nothingToFetch : new Sync({ ...parts, chain })
@@ -29,6 +38,7 @@ const nothingToFetch: NetworkModule & Catchup = {
   messages: lateAnswers,
   active: false,
   running: false,
+  progress: undefined,
   heardOf: () => undefined,
   orphaned: () => undefined,
 }
@@ -49,6 +59,9 @@ class Sync implements NetworkModule, Catchup {
   /** Monotonic milliseconds: when a peer was last asked, and when it may be asked for its news again. */
   readonly #askedAt = new WeakMap<Peer, number>()
   readonly #restsUntil = new WeakMap<Peer, number>()
+  /** Of branches that leave the recorded chain below what is final: they are not taken whoever sends them. */
+  readonly #refusedBlocks = new BoundedSet<Hash>(refusedBlocksMin)
+  readonly #checkpoints: CheckpointFetch
   #run: SyncRun | undefined
   #running: Promise<unknown> = Promise.resolve()
   #timer: Timer | undefined
@@ -56,6 +69,8 @@ class Sync implements NetworkModule, Catchup {
 
   constructor(parts: SyncParts) {
     this.#parts = parts
+    this.#checkpoints = new CheckpointFetch({ ...parts, clock: parts.runtime.clock })
+    parts.chain.wanted((checkpoint, from) => this.#checkpoints.want(checkpoint, from))
   }
 
   get active(): boolean {
@@ -64,6 +79,10 @@ class Sync implements NetworkModule, Catchup {
 
   get running(): boolean {
     return this.#run !== undefined
+  }
+
+  get progress(): { readonly height: number; readonly target: number } | undefined {
+    return this.#run && { height: this.#height(), target: this.#run.target }
   }
 
   start(): void {
@@ -75,7 +94,7 @@ class Sync implements NetworkModule, Catchup {
     this.#timer?.cancel()
     for (const timer of this.#waiting.values()) timer.cancel()
     this.#run?.stop()
-    await this.#running
+    await Promise.all([this.#running, this.#checkpoints.stop()])
   }
 
   /** Each is asked once, whatever it claims: of two branches of one height the heavier one is to be found, too. */
@@ -99,9 +118,13 @@ class Sync implements NetworkModule, Catchup {
     if (Math.abs(block.index - this.#height()) > nearBlocksMax) return this.#askForNews(peer)
     if (this.#fetching.has(peer) || this.#stopped || peer.isLight) return
     this.#fetching.add(peer)
-    const fetching = fetchParents(chain, peer, block, limits.request_milliseconds_max)
+    const isRefused = (hash: Hash): boolean => this.#refusedBlocks.has(hash)
+    const fetching = fetchParents({ chain, peer, block, isRefused, millisecondsMax: limits.request_milliseconds_max })
     void this.#guarded(async () => {
-      if (!(await fetching)) this.#askForNews(peer)
+      const { verdict, hashes } = await fetching
+      if (verdict.ok) return
+      if (verdict.code === 'below-final') for (const hash of hashes) this.#refusedBlocks.add(hash)
+      else this.#askForNews(peer)
     }).finally(() => this.#fetching.delete(peer))
   }
 
@@ -155,7 +178,7 @@ class Sync implements NetworkModule, Catchup {
 
   #refused(peer: Peer, refusal: Exclude<Step, string>): void {
     if (isPeersFault(refusal)) peer.drop(refusal)
-    if (refusal.code === 'reorganisation-too-deep') this.#rest(peer, tooDeepMilliseconds)
+    if (undoesTooMuch(refusal)) this.#rest(peer, tooDeepMilliseconds)
   }
 
   #rest(peer: Peer, milliseconds: number): void {
@@ -170,6 +193,7 @@ class Sync implements NetworkModule, Catchup {
     this.#run = run
     this.#running = this.#guarded(async () => {
       const verdict = await run.go()
+      if (!verdict.ok && undoesTooMuch(verdict)) this.#rest(walk.peer, tooDeepMilliseconds)
       if (!verdict.ok) log.debug('a synchronisation ended early', { code: verdict.code, detail: verdict.detail })
     }).finally(() => {
       this.#run = undefined
@@ -214,3 +238,5 @@ class Sync implements NetworkModule, Catchup {
     }
   }
 }
+
+const undoesTooMuch = ({ code }: Refusal): boolean => code === 'reorganisation-too-deep' || code === 'below-final'

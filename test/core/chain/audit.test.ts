@@ -1,7 +1,11 @@
 import { afterEach, expect, test } from 'bun:test'
 import { auditLedger } from '../../../core/chain/audit.ts'
 import type { Block } from '../../../core/chain/block.ts'
+import { refuse } from '../../../core/errors.ts'
+import { makeBlock } from '../../support/blocks.ts'
 import { blockOn, branchOn, chainWorld, someTransaction, type ChainWorld } from '../../support/chainworld.ts'
+
+import { genesis, lab, ToldFinality } from './lab.ts'
 
 const worlds: ChainWorld[] = []
 
@@ -71,3 +75,24 @@ test.each([
     expect(step.value?.what).toContain(names)
   },
 )
+
+test('certificates are read where signatures are: the quick half of an audit leaves them alone', async () => {
+  const finality = new ToldFinality()
+  const node = lab({ finality })
+  const one = makeBlock(genesis.block, { finality: { good: true } })
+  expect(await node.chain.submitBlock(one)).toEqual({ ok: true })
+  const found = [false, true].map((signatures) => {
+    let read = 0
+    const verify = () => (read++, refuse('bad-finality', 'not any more'))
+    const parts = { storage: node.storage, genesis, consensus: node.consensus, signatures }
+    const audit = auditLedger({ ...parts, finality: Object.assign(new ToldFinality(), { verify }) })
+    let step = audit.next()
+    while (step.done !== true) step = audit.next()
+    return [read, step.value?.what]
+  })
+  expect(found).toEqual([
+    [0, undefined],
+    [1, 'bad-finality: not any more'],
+  ])
+  await node.stop()
+})

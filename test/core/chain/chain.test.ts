@@ -298,7 +298,9 @@ describe('fork choice and reorganisation', () => {
     expect(headOf(node)).toBe(main[5]!.current_hash)
     expect(node.errors).toEqual(['a heavier branch was refused: it would undo more blocks than allowed'])
     const alarms = node.facts.filter(({ event }) => event === 'reorganisation:refused')
-    expect(alarms.map(({ fact }) => fact)).toEqual([{ block: deep[0]!.current_hash, depth: 6, depthMax: 5 }])
+    expect(alarms.map(({ fact }) => fact)).toEqual([
+      { code: 'reorganisation-too-deep', block: deep[0]!.current_hash, depth: 6, depthMax: 5 },
+    ])
     expect(await submit(node, blockOn(main[0]!, { header: { extra: 'allowed' } }))).toBe('ok')
   })
 })

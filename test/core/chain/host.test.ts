@@ -1,15 +1,16 @@
 // The slot `chain` of a node that has an application.
 import { Database } from 'bun:sqlite'
-import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
+import * as v from 'valibot'
 import { bunRuntime } from '../../../core/bun.ts'
 import { createBus } from '../../../core/bus.ts'
-import { developmentGenesis, type Genesis } from '../../../core/chain/genesis.ts'
+import { developmentGenesis, readGenesis, type Genesis } from '../../../core/chain/genesis.ts'
 import { chainHost } from '../../../core/chainplugin.ts'
 import { Contributed } from '../../../core/contributions.ts'
 import { defaultNodeLimits } from '../../../core/limits.ts'
 import { setUpPlugins, type PluginEntry, type SetUp } from '../../../core/load.ts'
-import type { LoadedPlugin } from '../../../core/plugin.ts'
+import { definePlugin, type LoadedPlugin } from '../../../core/plugin.ts'
 import instant from '../../../plugins/instant/index.ts'
 import sqlite from '../../../plugins/sqlite/index.ts'
 import { testServices } from '../../support/services.ts'
@@ -18,6 +19,7 @@ import { countersPlugin } from '../../support/counters.ts'
 import { eventually } from '../../support/eventually.ts'
 import { makeKey } from '../../support/blocks.ts'
 import { removeFolder, temporaryFolder } from '../../support/process.ts'
+import { labEngine, ToldFinality } from './lab.ts'
 
 const withCounters = developmentGenesis('instant', {}, { name: 'counters', parameters: {} })
 
@@ -29,17 +31,21 @@ afterEach(async () => {
   removeFolder(folder)
 })
 
+let contributed = new Contributed()
+let services = testServices()
+
 const entry = (plugin: LoadedPlugin, config: unknown): PluginEntry => ({ plugin, config, parameters: undefined })
 
-async function start(genesis: Genesis, applications: readonly LoadedPlugin[]) {
+async function start(genesis: Genesis, applications: readonly LoadedPlugin[], engine?: LoadedPlugin) {
   const runtime = bunRuntime()
   const nothing = (): void => undefined
   const bus = createBus({ clock: runtime.clock, mailboxFactsMax: 100, report: nothing })
-  const services = testServices()
+  services = testServices()
+  contributed = new Contributed()
   const host = chainHost({
     bus,
     services,
-    contributed: new Contributed(),
+    contributed,
     damaged: (error) => {
       throw error
     },
@@ -47,7 +53,7 @@ async function start(genesis: Genesis, applications: readonly LoadedPlugin[]) {
   up = await setUpPlugins({
     plugins: [
       host.entry,
-      entry(instant, { produce: true }),
+      engine === undefined ? entry(instant, { produce: true }) : entry(engine, {}),
       entry(sqlite, { path: join(folder, 'ledger.sqlite3'), readonly: false }),
       ...applications.map((plugin) => entry(plugin, {})),
     ],
@@ -59,7 +65,7 @@ async function start(genesis: Genesis, applications: readonly LoadedPlugin[]) {
     limits: defaultNodeLimits,
     services,
     network: { genesis: () => genesis, peers: () => [] },
-    contributed: new Contributed(),
+    contributed,
     logFor: () => ({ debug: nothing, info: nothing, warn: nothing, error: nothing }),
   })
   return host
@@ -89,6 +95,14 @@ test('gets the application, its opening state and its blocks, and goes on where 
   expect(up!.slots.storage!.stateAt('bank', up!.slots.chain!.head().header.index)).toBe('70')
 })
 
+test('a node that signs nothing any more is not well', async () => {
+  await start(withCounters, [countersPlugin])
+  const found = () => contributed.findings().find(({ name }) => name === 'signing')
+  expect(found()).toEqual({ name: 'signing', status: 'pass', output: '' })
+  services.signing.metKey('192.0.2.7:13245')
+  expect(found()).toMatchObject({ status: 'fail', output: expect.stringContaining('192.0.2.7:13245') })
+})
+
 test('row 28: does not start on a state that is not what its blocks say', async () => {
   await start(withCounters, [countersPlugin])
   await up!.dispose()
@@ -115,5 +129,58 @@ test.each<[string, Genesis, readonly LoadedPlugin[], string]>([
     code: 'wrong-application',
     exit: 78,
     message: expect.stringContaining(says),
+  })
+})
+
+describe('an engine with turns, and a finality', () => {
+  const genesis = readGenesis(
+    { name: 'authorities', timestamp: '2026-01-01T00:00:00.000Z', consensus: 'lab', gateways: 'any', finality: {} },
+    'a test',
+  )
+  /** What happened, in order. */
+  const happened: string[] = []
+  const engine = definePlugin({
+    name: 'lab',
+    summary: 'takes turns',
+    provides: 'consensus',
+    needs: [],
+    config: v.strictObject({}),
+    setup: () =>
+      labEngine({
+        turn: ({ index }) => [index],
+        authorities: () => [makeKey(1).address],
+        open: (door) => void happened.push(`engine at ${door.head().header.index}`),
+        prepare: (draft) => (happened.push(`drafts ${draft.index}`), draft),
+      }),
+  })
+  const told = new ToldFinality()
+  told.tell({ final: genesis.block, justified: genesis.block })
+  const finality = definePlugin({
+    name: 'finality',
+    summary: 'says what it is told',
+    provides: 'finality',
+    needs: [],
+    config: v.strictObject({}),
+    setup: () => told,
+  })
+
+  test('see the chain before anything is produced; what was final is written when it was not yet', async () => {
+    const host = await start(genesis, [finality], engine)
+    expect(happened).toEqual(['engine at 0'])
+    host.producer()!.start()
+    const { chain, storage } = up!.slots
+    await chain!.submitTransaction(someTransaction(undefined, {}, genesis.rules.chainId))
+    await eventually(() => chain!.head().header.index === 1, 'it is recorded')
+    expect(happened[1]).toBe('drafts 1')
+    expect(storage!.records('signing').get('last/chain/block')).toContain(chain!.head().header.current_hash)
+    const { header } = chain!.head()
+    await up!.dispose()
+    // It learns of it while the node does not run.
+    told.door = undefined
+    told.tell({ final: header })
+    await start(genesis, [finality], engine)
+    expect(up!.slots.storage!.finalHeight()).toBe(1)
+    expect(up!.slots.chain!.finalHeight()).toBe(1)
+    expect(happened.at(-1)).toBe('engine at 1')
   })
 })

@@ -54,7 +54,7 @@ function rig() {
         told.push([hash, code])
       },
     },
-    disk: new DiskWatch({ clock: { monotonic: () => 0 } as never, log, emit }),
+    disk: new DiskWatch({ clock: { monotonic: () => 0, now: () => 0 } as never, log, emit }),
     log,
     emit,
   })

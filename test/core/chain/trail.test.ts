@@ -177,7 +177,7 @@ describe('threats row 13: a trail that leaves too far below the head', () => {
     }
     expect(node.errors).toEqual([alarm])
     expect(node.facts.filter(({ event }) => event === 'reorganisation:refused').map(({ fact }) => fact)).toEqual([
-      { block: deep[0]!.current_hash, depth: 6, depthMax: 5 },
+      { code: 'reorganisation-too-deep', block: deep[0]!.current_hash, depth: 6, depthMax: 5 },
     ])
     const grown = trailOn(node)
     expect(codeOf(await grown.extend(wire(deep.slice(0, 5))))).toBe('ok')

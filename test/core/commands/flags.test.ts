@@ -74,6 +74,8 @@ describe('readFlags', () => {
       ['pow.mine', 'false'],
     ])
     expect(faultOf(() => readFlags(['--pow.difficulty', '4'], spec)).code).toBe('unknown-flag')
+    const short = faultOf(() => readFlags(['--epoch', '4'], { ...spec, dotted: true }))
+    expect(short.message).toContain("a plugin's own is written --<plugin>.epoch")
   })
 })
 

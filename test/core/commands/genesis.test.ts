@@ -8,7 +8,9 @@ import { readGenesis } from '../../../core/chain/genesis.ts'
 import type { JsonObject } from '../../../core/chain/json.ts'
 import { command } from '../../../core/commands/genesis.ts'
 import { genesisFile } from '../../../core/commands/genesisfile.ts'
+import { resolveConfig } from '../../../core/config.ts'
 import * as aurex from '../../../core/index.ts'
+import { testKey } from '../../support/headers.ts'
 import { failure, testIo, type TestIo } from './testio.ts'
 
 let io: TestIo
@@ -181,6 +183,95 @@ describe('aurex genesis', () => {
   test.each(['name', 'consensus', 'out'])('--%s is needed', async (flag) => {
     const at = pow.indexOf(`--${flag}`)
     expect((await failure(command.run(pow.toSpliced(at, 2), io))).message).toContain(`expected --${flag}`)
+  })
+})
+
+describe('authorities and finality', () => {
+  const keys = [1, 2, 3, 4].map((n) => testKey(n).address)
+  const of = (...argv: string[]) => ['--name', 'g', '--out', 'genesis.toml', ...argv]
+  const poa = of('--consensus', 'poa')
+  const mined = of('--consensus', 'pow', '--finality')
+
+  test('an engine of authorities gets them', async () => {
+    expect(await command.run([...poa, '--authorities', keys.join(), '--block-time', '2.5', '--json'], io)).toBe(0)
+    expect(written()).toMatchObject({ consensus: 'poa', poa: { authorities: keys, block_time: 2.5 } })
+    expect(written()).not.toHaveProperty('finality')
+    expect(JSON.parse(io.stdout)).not.toHaveProperty('finality')
+  })
+
+  test('with --finality they vote as well, and it is said how many must agree', async () => {
+    const argv = ['--authorities', keys.join(), '--finality', '--checkpoint-every', '5', '--stall', 'halt']
+    expect(await command.run([...poa, ...argv], io)).toBe(0)
+    const finality = { authorities: keys, checkpoint_every: 5, stall: 'halt' }
+    expect(written()).toMatchObject({ poa: { authorities: keys }, finality })
+    expect(io.stdout).toContain('finality: 3 of 4 authorities must agree; 1 of them may be down\n')
+    expect(io.stdout).toContain('start:    aurex node --plugins poa,tcp,sqlite --genesis genesis.toml\n')
+    expect(io.stderr).toBe('')
+    expect(readGenesis(written(), 'genesis.toml').rules.finality).toBe(true)
+  })
+
+  test('others than those who make blocks may vote', async () => {
+    const argv = ['--authorities', keys[0]!, '--finality', '--finality.authorities', keys.join(), '--json']
+    expect(await command.run([...poa, ...argv], io)).toBe(0)
+    expect(written()).toMatchObject({ poa: { authorities: [keys[0]] }, finality: { authorities: keys } })
+    expect(JSON.parse(io.stdout)).toMatchObject({ finality: { authorities: 4, quorum: 3 } })
+  })
+
+  test('with an engine that has none they only vote', async () => {
+    const argv = ['--authorities', keys.join(), '--stall', 'halt', '--finality.halt-after', '9']
+    expect(await command.run([...mined, ...argv], io)).toBe(0)
+    expect(written()['pow']).not.toHaveProperty('authorities')
+    expect(written()).toMatchObject({ finality: { authorities: keys, checkpoint_every: 1, halt_after: 9 } })
+    expect(Object.keys(written()).slice(-3)).toEqual(['pow', 'finality', 'limits'])
+  })
+
+  test('the file is one that a node starts with', async () => {
+    await command.run([...mined, '--authorities', keys.join()], io)
+    const config = await resolveConfig({
+      argv: ['--genesis', 'genesis.toml'],
+      env: io.env,
+      cwd: io.cwd,
+      readText: (path) => readFileSync(path, 'utf8'),
+    })
+    expect(config.plugins.map(({ plugin }) => plugin.name)).toEqual(['pow', 'tcp', 'sqlite', 'finality'])
+  })
+
+  test.each([
+    [1, '1 of 1 authorities must agree; none of them may be down', 'one authority alone says what is final'],
+    [2, '2 of 2', 'with 2 authorities none may be down, or nothing becomes final; 4 stand the loss of one'],
+    [3, '3 of 3', 'with 3 authorities none may be down'],
+    [4, '3 of 4 authorities must agree; 1 of them may be down', ''],
+  ])('%i of them', async (count, quorum, warning) => {
+    expect(await command.run([...mined, '--authorities', keys.slice(0, count).join()], io)).toBe(0)
+    expect(io.stdout).toContain(`finality: ${quorum}`)
+    if (warning === '') expect(io.stderr).toBe('')
+    else expect(io.stderr).toStartWith(`warning: --finality: ${warning}`)
+  })
+
+  test.each<[string[], string, string]>([
+    [poa, 'missing-value', 'poa: nobody may make blocks; add --authorities ADDRESSES'],
+    [[...poa, '--authorities', `${keys[0]},${keys[0]}`], 'bad-value', 'is named twice; leave one out'],
+    [[...poa, '--authorities', '1'.repeat(63)], 'bad-value', '--authorities: expected addresses (64 hex digits)'],
+    [mined, 'half-given', 'nobody is named whose votes count; add --authorities ADDRESSES'],
+    [
+      [...poa, '--authorities', a, '--stall', 'halt'],
+      'half-given',
+      '--stall: nobody says what is final; add --finality',
+    ],
+    [[...pow, '--checkpoint-every', '5'], 'half-given', '--checkpoint-every: nobody says what is final'],
+    [[...pow, '--finality.authorities', a], 'half-given', '--finality.authorities: nobody says'],
+    [[...pow, '--authorities', a], 'unknown-flag', 'the engine pow has no parameter authorities; it takes difficulty'],
+    [[...pow, '--authorities', a], 'unknown-flag', 'is --finality missing?'],
+    [[...mined, '--authorities', a, '--finality.authorities', a], 'unknown-flag', 'pow has no parameter authorities'],
+    [[...mined, '--authorities', a, '--stall', 'never'], 'bad-value', '--stall: expected one of continue, halt'],
+    [[...mined, '--authorities', a, '--checkpoint-every', '0'], 'bad-value', '--checkpoint-every: expected'],
+    [[...mined, '--authorities', a, '--finality.colour', 'red'], 'unknown-flag', 'finality has no parameter colour'],
+    [[...mined, '--authorities', a, '--stall', 'halt', '--finality.stall', 'halt'], 'bad-value', 'given twice'],
+  ])('%j is %s', async (argv, code, says) => {
+    const error = await failure(command.run(argv, io))
+    expect(error).toMatchObject({ code, exit: 64 })
+    expect(error.message).toContain(says)
+    expect(() => text()).toThrow('ENOENT')
   })
 })
 

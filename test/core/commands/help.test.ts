@@ -3,11 +3,15 @@ import { builtinNames } from '../../../core/builtin.ts'
 import { command as config } from '../../../core/commands/config.ts'
 import { command as genesis } from '../../../core/commands/genesis.ts'
 import { command as key } from '../../../core/commands/key.ts'
+import { command as newPlugin } from '../../../core/commands/new.ts'
 import { command as peers } from '../../../core/commands/peers.ts'
 import { command as node } from '../../../core/commands/node.ts'
 import { command as status } from '../../../core/commands/status.ts'
+import { command as testPlugin } from '../../../core/commands/test.ts'
 import { command as tx } from '../../../core/commands/tx.ts'
 import { command as verify } from '../../../core/commands/verify.ts'
+import { command as vote } from '../../../core/commands/vote.ts'
+import { command as votes } from '../../../core/commands/votes.ts'
 import { describeKeys } from '../../../core/config.ts'
 import { resolvePlugin } from '../../../core/load.ts'
 import { testIo } from './testio.ts'
@@ -16,11 +20,15 @@ test.each([
   ['config', config],
   ['genesis', genesis],
   ['key', key],
+  ['new', newPlugin],
   ['node', node],
   ['peers', peers],
   ['status', status],
+  ['test', testPlugin],
   ['tx', tx],
   ['verify', verify],
+  ['vote', vote],
+  ['votes', votes],
 ])('aurex %s --help is one screen, examples first', async (name, command) => {
   const io = testIo()
   expect(command.name).toBe(name)

@@ -63,6 +63,17 @@ export class FakeChain implements NetworkChain {
 
   watch(): void {}
 
+  wanted(): void {}
+
+  /** What can no longer be undone. */
+  final = 0
+
+  finalHeight(): number {
+    return this.final
+  }
+
+  storageFailure(): undefined {}
+
   forget(): void {}
 
   trail(): undefined {}

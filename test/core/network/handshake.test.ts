@@ -115,7 +115,8 @@ describe('threats row 18: both sides say the same reason', () => {
     await town.world.advance(100)
     expect(result).toMatchObject({ ok: false, code: 'self' })
     expect(a.refused()).toEqual(['self', 'self'])
-    // A copied key is the same node as far as anybody can tell.
+    expect(a.logged.filter(({ level }) => level === 'error')).toEqual([])
+    // A copied key, in another process.
     const copy = town.node(two, { key: a.key })
     expect(await refusal(town, copy, town.node('10.0.0.3', { key: a.key }))).toEqual(same('self'))
   })
@@ -533,5 +534,107 @@ describe('duplicates', () => {
     for (const liar of liars) expect(liar.codes).toEqual(['bad-signature'])
     expect(b.network.peers.get(a.key.nodeId)).toBeDefined()
     expect(b.left()).toEqual([])
+  })
+})
+
+describe('who says that it is this very node', () => {
+  /** A node, and where it was told that its key is in use. */
+  function owner(town: Town, host: string = one, name = 'owner') {
+    const met: string[] = []
+    const signing = { metKey: (where: string) => void met.push(where), stopped: () => undefined }
+    return { met, node: town.node(host, { key: keyOf(name), signing }) }
+  }
+  const errors = ({ logged }: TownNode) => logged.filter(({ level }) => level === 'error').map(({ fields }) => fields)
+
+  test('and proves it is another process: both sides log it and stop signing', async () => {
+    const town = new Town()
+    const [a, b] = [owner(town), owner(town, two)]
+    expect(await town.dial(a.node, b.node)).toMatchObject({ ok: false, code: 'self' })
+    await town.world.advance(100)
+    expect([a.met, b.met]).toEqual([['10.0.0.2:13245'], [expect.stringMatching(/^10\.0\.0\.1:\d+$/)]])
+    for (const { node, met } of [a, b]) {
+      expect(errors(node)).toEqual([{ code: 'self', remote: met[0] }])
+      expect([node.refused(), node.network.peers.size, node.network.bans.list().length]).toEqual([['self'], 0, 0])
+    }
+  })
+
+  test('is this process itself: nothing happens, whatever stands between', async () => {
+    const town = new Town()
+    const a = owner(town)
+    town.inOrder = true
+    town.post = (message) => [{ message, after: 200 }]
+    expect(await town.dial(a.node, a.node)).toMatchObject({ ok: false, code: 'self' })
+    await town.world.advance(1_000)
+    expect([a.met, errors(a.node)]).toEqual([[], []])
+  })
+
+  const claim = (a: ReturnType<typeof owner>, features: string[] = ['proves_same_key']): JsonObject =>
+    handshakeOf(a.node.key, new FakeChain(), { challenge: 'c'.repeat(64), features })
+
+  test('and would not prove it is refused at once', async () => {
+    const town = new Town()
+    const a = owner(town)
+    const stranger = town.stranger(a.node)
+    stranger.say(claim(a, []))
+    await town.world.advance(50)
+    expect([stranger.heard.length, stranger.codes, stranger.isClosed, a.met]).toEqual([1, ['self'], true, []])
+  })
+
+  test('without a proof it is refused as before: one that says nothing more, one by another key, our own repeated', async () => {
+    for (const more of [[], ['answerer_decides']]) {
+      for (const proof of ['none', 'wrong', 'repeated'] as const) {
+        const town = new Town()
+        const a = owner(town)
+        const stranger = town.stranger(a.node)
+        stranger.say(claim(a, ['proves_same_key', ...more]))
+        await town.world.advance(50)
+        const [theirs, ack] = [stranger.last('handshake')!, stranger.last('handshake_ack')!]
+        if (proof === 'wrong') stranger.say(ackOf(keyOf('other'), claim(a), theirs))
+        if (proof === 'repeated') stranger.say(ack)
+        await town.world.advance(6_000)
+        expect([stranger.codes, stranger.isClosed, a.met, errors(a.node)]).toEqual([['self'], true, [], []])
+      }
+    }
+  })
+
+  test('where it was dialled, it cannot prove it with what this node signed either', async () => {
+    const town = new Town()
+    const a = owner(town)
+    const stranger = town.listen(two)
+    const dialled = a.node.network.dial({ host: two, port: 13_245 })
+    await town.world.runUntil(() => stranger.heard.length > 0)
+    stranger.say(claim(a))
+    await town.world.runUntil(() => stranger.last('handshake_ack') !== undefined)
+    stranger.say(stranger.last('handshake_ack')!)
+    expect(await town.world.settled(dialled)).toMatchObject({ ok: false, code: 'self' })
+    expect(a.met).toEqual([])
+  })
+
+  test('who repeats in one handshake what this node said in another is refused, whoever it says it is', async () => {
+    for (const name of ['owner', 'stranger']) {
+      const town = new Town()
+      const a = owner(town)
+      const dialled = town.listen(two)
+      void a.node.network.dial({ host: two, port: 13_245 })
+      await town.world.runUntil(() => dialled.heard.length > 0)
+      const challenge = dialled.last('handshake')!['challenge'] as string
+      const second = town.stranger(a.node)
+      second.say(handshakeOf(keyOf(name), new FakeChain(), { challenge }))
+      await town.world.advance(50)
+      expect([second.codes, second.heard.length, a.met]).toEqual([['self'], 1, []])
+      // In the same one it is no better.
+      dialled.say(handshakeOf(keyOf(name), new FakeChain(), { challenge }))
+      await town.world.advance(50)
+      expect([dialled.codes, dialled.last('handshake_ack'), a.met]).toEqual([['self'], undefined, []])
+    }
+  })
+
+  test('an older program that has the key refuses at once, and that is all', async () => {
+    const town = new Town()
+    const a = owner(town)
+    const older = town.listen(two)
+    older.answer('handshake', () => older.say({ type: 'ERROR', code: 'self', error: 'this is the node itself' }))
+    expect(await town.dial(a.node, { host: two } as TownNode)).toMatchObject({ ok: false, code: 'self' })
+    expect([a.met, a.node.refused()]).toEqual([[], ['self']])
   })
 })

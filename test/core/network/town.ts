@@ -7,10 +7,12 @@ import type { JsonObject } from '../../../core/chain/json.ts'
 import { keyPairOfPem, privatePemOf, type KeyPair } from '../../../core/chain/keys.ts'
 import { limitsSchema, type Limits } from '../../../core/limits.ts'
 import type { Contributed } from '../../../core/contributions.ts'
+import type { EvidenceBook } from '../../../core/evidence/book.ts'
 import type { GenesisMemory } from '../../../core/network/genesis/memory.ts'
-import type { NetworkChain, NetworkSettings } from '../../../core/network/module.ts'
+import type { NetworkChain, NetworkParts, NetworkSettings } from '../../../core/network/module.ts'
 import { createNetwork, type Network } from '../../../core/network/network.ts'
 import type { Peer } from '../../../core/network/peer.ts'
+import type { PluginMessages } from '../../../core/network/pluginmessages.ts'
 import type { Connection, ConnectionHandlers } from '../../../core/plugin.ts'
 import { simRuntime, type World } from '../../sim/runtime.ts'
 import { FakeChain } from './fakechain.ts'
@@ -21,6 +23,12 @@ export interface TownNodeOptions {
   readonly genesis?: Genesis
   readonly memory?: GenesisMemory
   readonly contributed?: Contributed
+  readonly messages?: PluginMessages
+  readonly evidence?: EvidenceBook
+  readonly finality?: NetworkParts['finality']
+  readonly producer?: NetworkParts['producer']
+  /** Told of other processes with this node's key. */
+  readonly signing?: NetworkParts['signing']
   readonly key?: KeyPair
   readonly limits?: Partial<Limits>
   readonly settings?: Partial<NetworkSettings>
@@ -74,6 +82,11 @@ export class Town {
       genesis: options.genesis ?? chain?.genesis,
       memory: options.memory,
       contributed: options.contributed,
+      messages: options.messages,
+      evidence: options.evidence,
+      finality: options.finality,
+      producer: options.producer,
+      signing: options.signing,
       identity: key,
       node: { name: host, dataDir: '/data', port, version: '0' },
       runtime: this.world.host(host),
@@ -313,11 +326,11 @@ export const ackOf = (key: KeyPair, opener: JsonObject, answerer: JsonObject): J
 export async function join(
   town: Town,
   to: TownNode,
-  { name = 'stranger', host = '10.9.9.9' }: { name?: string; host?: string } = {},
+  { name = 'stranger', host = '10.9.9.9', ...said }: { name?: string; host?: string; features?: string[] } = {},
 ): Promise<{ stranger: Stranger; key: KeyPair; peer: Peer }> {
   const stranger = town.stranger(to, host)
   const key = keyOf(name)
-  const own = handshakeOf(key, new FakeChain())
+  const own = handshakeOf(key, new FakeChain(), said)
   stranger.say(own)
   await town.world.runUntil(() => stranger.heard.length > 0)
   const theirs = stranger.last('handshake')

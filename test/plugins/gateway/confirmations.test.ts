@@ -77,6 +77,9 @@ class SimulatedNode {
   readonly #key: typeof nodeA
   readonly #tree: readonly number[]
   readonly #said: JsonObject[] = []
+  /** Of the last that was said of a block. */
+  readonly #sequences = new Map<number, number>()
+  readonly #final: number[] = []
   #heard = 0
   #tip = 0
 
@@ -85,15 +88,31 @@ class SimulatedNode {
     this.#tree = tree
   }
 
+  get settled(): readonly number[] {
+    return this.#final
+  }
+
   get waits(): boolean {
     return this.#heard < this.#said.length
   }
 
+  /** Unless it would undo what this node called final. */
   moveTo(tip: number): void {
+    if (this.#final.some((block) => !pathOf(this.#tree, tip).includes(block))) return
     const [from, to] = [pathOf(this.#tree, this.#tip), pathOf(this.#tree, tip)]
     for (const block of from.filter((block) => !to.includes(block)).toReversed()) this.#say(block, 'block_orphaned')
     for (const block of to.filter((block) => !from.includes(block))) this.#say(block, 'block_confirmation')
     this.#tip = tip
+  }
+
+  /** Calls so many blocks more final, those at which every node ends alone, as its notifier does: with their old sequence. */
+  settle(count: number, end: number): void {
+    const agreed = pathOf(this.#tree, end)
+    const own = pathOf(this.#tree, this.#tip).filter((block, at) => agreed[at] === block)
+    for (const block of own.slice(this.#final.length, this.#final.length + count)) {
+      this.#final.push(block)
+      this.#say(block, 'block_confirmation', this.#sequences.get(block))
+    }
   }
 
   next(): JsonObject | undefined {
@@ -105,9 +124,11 @@ class SimulatedNode {
     return this.#heard === 0 ? undefined : this.#said[pick % this.#heard]
   }
 
-  #say(block: number, type: Confirmation['type']): void {
+  #say(block: number, type: Confirmation['type'], again?: number): void {
     const block_index = pathOf(this.#tree, block).length
-    this.#said.push(said(this.#key, `${block}`, { type, block_index, sequence: this.#said.length + 1 }))
+    const sequence = again ?? this.#said.length + 1
+    this.#sequences.set(block, sequence)
+    this.#said.push(said(this.#key, `${block}`, { type, block_index, sequence, final: again !== undefined }))
   }
 }
 
@@ -285,14 +306,21 @@ describe('what is forwarded', () => {
     const nodes = [1, 2, 3, 4].map(makeKey)
     const worlds = fc.record({
       parents: fc.array(fc.nat(), { minLength: 1, maxLength: 9 }),
-      moves: fc.array(fc.record({ node: fc.nat(3), to: fc.nat(), heard: fc.array(fc.nat(), { maxLength: 6 }) }), {
-        maxLength: 12,
-      }),
+      moves: fc.array(
+        fc.record({
+          node: fc.nat(3),
+          to: fc.nat(),
+          settles: fc.constantFrom(0, 0, 1, 3),
+          heard: fc.array(fc.nat(), { maxLength: 6 }),
+        }),
+        { maxLength: 12 },
+      ),
+      settles: fc.array(fc.nat(9), { minLength: 4, maxLength: 4 }),
       end: fc.nat(),
       last: fc.infiniteStream(fc.nat()),
     })
     fc.assert(
-      fc.property(worlds, ({ parents, moves, end, last }) => {
+      fc.property(worlds, ({ parents, moves, settles: atLast, end, last }) => {
         const tree = treeOf(parents)
         const streams = nodes.map((key) => new SimulatedNode(key, tree))
         const storage = new MemoryLedger()
@@ -309,20 +337,31 @@ describe('what is forwarded', () => {
           const message = pick % 5 === 0 ? node.old(pick) : node.next()
           if (message !== undefined) expect(hear(message)).toBe('taken')
         }
-        for (const { node, to, heard } of moves) {
+        for (const { node, to, settles, heard } of moves) {
           streams[node]!.moveTo(to % tree.length)
+          streams[node]!.settle(settles, end % tree.length)
           heard.forEach(hearOne)
         }
         for (const node of streams) node.moveTo(end % tree.length)
+        for (const [n, node] of streams.entries()) node.settle(atLast[n]!, end % tree.length)
+        const settled = new Set(streams.flatMap((node) => node.settled))
         while (streams.some((node) => node.waits)) hearOne(last.next().value)
         const told = rig({ storage, signers }).forwarded()
         const held = new Set<number>(pathOf(tree, end % tree.length))
         for (let block = 1; block < tree.length; block++) {
-          const types = told.filter(({ block_hash }) => block_hash === hashOf(`${block}`)).map(({ type }) => type)
+          const news = told.filter(({ block_hash }) => block_hash === hashOf(`${block}`))
+          const finals = news.filter(({ final }) => final === true)
+          const types = news.filter(({ final }) => final !== true).map(({ type }) => type)
           types.forEach((type, n) => expect(type).toBe(n % 2 === 0 ? 'block_confirmation' : 'block_orphaned'))
-          expect(types.length % 2 === 1).toBe(held.has(block))
+          // As final once at most, by whoever was first, and after that nothing.
+          expect(finals.map(({ type }) => type)).toEqual(settled.has(block) ? ['block_confirmation'] : [])
+          if (settled.has(block)) expect(news.at(-1)).toBe(finals[0])
+          expect(settled.has(block) || types.length % 2 === 1).toBe(held.has(block))
         }
-        const firsts = told.filter(({ id }) => (id as string).endsWith('/1')).map(({ block_hash }) => block_hash)
+        expect(new Set(told.map(({ id }) => id)).size).toBe(told.length)
+        const firsts = told
+          .filter(({ block_hash }, n) => told.findIndex((other) => other.block_hash === block_hash) === n)
+          .map(({ block_hash }) => block_hash)
         const final = [...held].map((block) => hashOf(`${block}`))
         expect(firsts.filter((hash) => final.includes(hash as string))).toEqual(final)
         // At no time is a block confirmed whose parent is not.
@@ -336,6 +375,75 @@ describe('what is forwarded', () => {
       }),
       { numRuns: 80 },
     )
+  })
+
+  test('a block that becomes final is forwarded and logged once more, with the first node that says so', () => {
+    const { hear, forwarded, published, logged } = rig()
+    const first = said(nodeA, 'x', { sequence: 4, final: false })
+    const final = said(nodeA, 'x', { sequence: 4, final: true, transactions: [{ sender: 's' }] })
+    hear(first)
+    for (const message of [final, final, first, said(nodeB, 'x', { sequence: 9, final: true })]) {
+      expect(hear(message)).toBe('taken')
+    }
+    const id = `block_confirmation/${hashOf('x')}/final`
+    expect(forwarded()).toHaveLength(2)
+    expect(forwarded()[1]).toEqual({ ...without(final, 'signature', 'public_key_pem'), id })
+    expect(published[1]).toEqual({
+      type: 'block_confirmation',
+      block_index: 7,
+      block_hash: hashOf('x'),
+      final: true,
+      id,
+    })
+    expect(logged).toEqual([`a block was confirmed ${hashOf('x')}`, `a block is final ${hashOf('x')}`])
+  })
+
+  test('a block that is final when it is first heard of is forwarded once', () => {
+    const { hear, forwarded } = rig()
+    hear(said(nodeA, 'x', { sequence: 4, final: true }))
+    hear(said(nodeB, 'x', { sequence: 1, final: false }))
+    hear(said(nodeB, 'x', { sequence: 1, final: true }))
+    expect(forwarded()).toMatchObject([{ type: 'block_confirmation', final: true }])
+  })
+
+  test('threats row 26: of a final block nothing more is told, whoever says that it is orphaned', () => {
+    const { hear, forwarded } = rig()
+    hear(said(nodeA, 'x', { sequence: 1 }))
+    hear(said(nodeB, 'x', { sequence: 1 }))
+    hear(said(nodeA, 'x', { sequence: 1, final: true }))
+    hear(said(nodeB, 'x', { sequence: 2, ...orphaned }))
+    hear(said(nodeA, 'x', { sequence: 3, ...orphaned }))
+    hear(said(nodeB, 'x', { sequence: 4 }))
+    hear(said(nodeB, 'y', { block_index: 8, sequence: 5 }))
+    expect(forwarded().map(({ block_index, final }) => [block_index, final ?? false])).toEqual([
+      [7, false],
+      [7, true],
+      [8, false],
+    ])
+  })
+
+  test('what was told as orphaned and is final is confirmed at once', () => {
+    const { hear, forwarded } = rig()
+    hear(said(nodeA, 'x', { sequence: 1 }))
+    hear(said(nodeA, 'x', { sequence: 2, ...orphaned }))
+    hear(said(nodeB, 'x', { sequence: 1, final: true }))
+    expect(forwarded().map(({ type, final }) => [type, final])).toEqual([
+      ['block_confirmation', undefined],
+      ['block_orphaned', undefined],
+      ['block_confirmation', true],
+    ])
+  })
+
+  test('an old word, or one of what was undone, makes nothing final', () => {
+    const { hear, forwarded } = rig()
+    hear(said(nodeA, 'x', { sequence: 5 }))
+    hear(said(nodeA, 'x', { sequence: 4, final: true }))
+    hear(said(nodeA, 'x', { sequence: 6, ...orphaned, final: true }))
+    hear(said(nodeA, 'x', { sequence: 5, final: true }))
+    expect(forwarded().map(({ type }) => type)).toEqual(['block_confirmation', 'block_orphaned'])
+    // Recorded again, it may be.
+    hear(said(nodeA, 'x', { sequence: 7, final: true }))
+    expect(forwarded()).toHaveLength(3)
   })
 
   test('a node with a chain of its own checks and logs, and reports nothing', () => {
@@ -419,6 +527,28 @@ describe('what is kept', () => {
     // a1 is still B's; a2 to a4 are gone.
     const left = records.list('block/', undefined, 100).map(([key]) => key.slice('block/'.length))
     expect(left.toSorted()).toEqual(['a1', 'a5', 'a6', 'far', 'just', 'b2'].map(hashOf).toSorted())
+  })
+
+  test('that a block is final is known after a restart', () => {
+    const storage = new MemoryLedger()
+    rig({ storage }).hear(said(nodeA, 'x', { sequence: 4, final: true }))
+    const again = rig({ storage })
+    again.hear(said(nodeA, 'x', { sequence: 4, final: true }))
+    again.hear(said(nodeA, 'x', { sequence: 5, ...orphaned }))
+    expect(again.forwarded()).toHaveLength(1)
+  })
+
+  test('a node that was stalled for long may still say what is final: of what is forgotten it changes nothing', () => {
+    const { hear, forwarded } = rig()
+    for (let index = 1; index <= 12; index++) hear(said(nodeA, `a${index}`, { block_index: index, sequence: index }))
+    hear(said(nodeA, 'far', { block_index: heightsKept + 12, sequence: 20 }))
+    // Of the twelve below eight were swept so far.
+    const before = forwarded().length
+    expect(hear(said(nodeA, 'a2', { block_index: 2, sequence: 2, final: true }))).toBe('taken')
+    expect(hear(said(nodeA, 'a2', { block_index: 2, sequence: 2 }))).toBe('too-old')
+    expect(forwarded()).toHaveLength(before)
+    expect(hear(said(nodeA, 'a11', { block_index: 11, sequence: 11, final: true }))).toBe('taken')
+    expect(forwarded().at(-1)).toMatchObject({ block_index: 11, final: true })
   })
 
   test('of one height a node may speak of so many blocks', () => {

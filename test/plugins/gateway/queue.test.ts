@@ -304,9 +304,11 @@ describe('followed until it is settled', () => {
       node.fates.set(final.hash, included(1, 'final'))
       node.fates.set(shallow.hash, included(5))
       await eventually(() => keptBy(world.desk) === 1, 'two are settled')
-      const asked = () => node.received.filter(({ tx_hash }) => tx_hash === shallow.hash).length
-      const before = asked()
-      await eventually(() => asked() > before + 1, 'the third is asked about on and on')
+      const askedOf = (hash: string) => node.received.filter(({ tx_hash }) => tx_hash === hash).length
+      const before = [deep, final, shallow].map(({ hash }) => askedOf(hash))
+      await eventually(() => askedOf(shallow.hash) > before[2]! + 1, 'the third is asked about on and on')
+      // And the others never more.
+      expect([deep, final].map(({ hash }) => askedOf(hash))).toEqual(before.slice(0, 2))
       expect(world.records('queue/').map(([key]) => key.slice(6, 70))).toEqual([shallow.hash])
       expect(given(node)).toHaveLength(3)
       expect(world.records('tx/')).toHaveLength(3)

@@ -2,21 +2,20 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'bun:test'
 import * as v from 'valibot'
 import { developmentGenesis } from '../../../core/chain/genesis.ts'
-import type { Context } from '../../../core/plugin.ts'
 import instant from '../../../plugins/instant/index.ts'
 import { consensusContract } from '../../contract/consensus.ts'
+import { makeContext } from '../../support/context.ts'
 import { ancestryOf, genesisHeader, sealBranch, testKey } from '../../support/headers.ts'
 
 const genesis = developmentGenesis('instant', {})
 
-async function make(config: { produce?: boolean } = {}) {
-  const quiet = () => undefined
-  const context = { log: { debug: quiet, info: quiet, warn: quiet, error: quiet } }
-  const engine = await instant.setup(context as unknown as Context, v.parse(instant.config, config), {})
-  return { engine, genesis, dispose: quiet }
-}
+// More than one would make different blocks at the same height, at once and without end.
+consensusContract(instant, { config: (node) => ({ produce: node === 0 }) })
 
-consensusContract('instant', make)
+async function make(config: { produce?: boolean } = {}) {
+  const { context } = makeContext({ use: {} })
+  return { engine: await instant.setup(context, v.parse(instant.config, config), {}) }
+}
 
 describe('instant', () => {
   test('produces as soon as there is a transaction', async () => {

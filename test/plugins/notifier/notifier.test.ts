@@ -310,23 +310,6 @@ describe('its end', () => {
 })
 
 describe('the content', () => {
-  test('stays as it was when the block becomes final between two tries', async () => {
-    const world = await opened(2)
-    const port = await freePort()
-    let finalHeight = 0
-    const chain = new Proxy(world.chain, {
-      get: (target, name) => (name === 'finalHeight' ? () => finalHeight : bound(target, name)),
-    })
-    const first = await notify({ storage: world.storage, chain }, at(port))
-    await eventually(() => first.lines.length > 0, 'the first try failed')
-    await first.stop()
-    finalHeight = 2
-    const listener = await listening(port)
-    await notifying({ storage: world.storage, chain }, at(port))
-    await eventually(() => listener.heard.length === 2, 'both are told')
-    expect(listener.heard.map(({ final }) => final)).toEqual([false, true])
-  })
-
   test('of a block that was undone and dropped: what was noted of it, without transactions', async () => {
     const world = await opened(1)
     const lost = await extend(world, { transactions: [someTransaction()], key: makeKey(7) })

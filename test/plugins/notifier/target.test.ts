@@ -77,6 +77,11 @@ describe('the config', () => {
     expect(issues({ targets: [] })).toEqual(['expected at least 1 in the list, got 0'])
     expect(issues({ host: 'a b' })[0]).toContain('expected a name or an IP address')
     expect(issues({ confirmations: 0 }).length).toBe(1)
+    expect(issues({ when: 'final' })).toEqual([])
+    expect(issues({ when: 'never' }).length).toBe(1)
+    expect(issues({ when: 'final', confirmations: 3 })).toEqual([
+      'confirmations: says nothing where when is final; leave one of the two out',
+    ])
     expect(issues({ targets: ['x'] })[0]).toContain('write it like')
   })
 

@@ -19,7 +19,9 @@ export interface Line {
 export interface Notifying {
   readonly lines: readonly Line[]
   readonly contributed: Contributed
-  /** As `head:moved` and the gateway's `confirmed` do. */
+  /** The facts that wake it. */
+  readonly wakers: readonly string[]
+  /** As they do. */
   look(): void
   stop(): Promise<void>
 }
@@ -39,7 +41,9 @@ export async function notify(world: ChainWorld | Parts, config: object): Promise
   const log = (level: Line['level']) => (message: string, fields?: Record<string, unknown>) =>
     void lines.push({ level, message, fields })
   const heard: (() => void)[] = []
-  const ear = (_event: string, hear: (fact: never) => void | Promise<void>): void => {
+  const wakers: string[] = []
+  const ear = (event: string, hear: (fact: never) => void | Promise<void>): void => {
+    wakers.push(event)
     heard.push(() => void hear(undefined as never))
   }
   const { storage, chain } = world
@@ -53,7 +57,7 @@ export async function notify(world: ChainWorld | Parts, config: object): Promise
     ...('identity' in world && world.identity !== undefined ? { identity: world.identity } : {}),
   })
   await notifier.setup(context, v.parse(notifier.config, { ...haste, ...config }), {})
-  return { lines, contributed, look: () => heard.forEach((hear) => hear()), stop: release }
+  return { lines, contributed, wakers, look: () => heard.forEach((hear) => hear()), stop: release }
 }
 
 export async function extend(world: ChainWorld, options: BlockOptions = {}): Promise<Block> {
@@ -107,9 +111,9 @@ export async function lineListener(port = 0, take: () => boolean = () => true): 
 /** Closing with bytes unread sends a reset. */
 const reset = (socket: Socket): void => socket.destroy()
 
-/** `confirmed 3`, `orphaned 3`: what a message says, in short. */
-export const inShort = ({ type, block_index }: JsonObject): string =>
-  `${type === 'block_orphaned' ? 'orphaned' : 'confirmed'} ${Number(block_index)}`
+/** `confirmed 3`, `final 3`, `orphaned 3`: what a message says, in short. */
+export const inShort = ({ type, block_index, final }: JsonObject): string =>
+  `${type === 'block_orphaned' ? 'orphaned' : final === true ? 'final' : 'confirmed'} ${Number(block_index)}`
 export const shorts = ({ heard }: Listener): string[] => heard.map(inShort)
 
 /** A port on which nobody listens, for now. */

@@ -1,4 +1,4 @@
-// A process of its own for tests of locks, kills and limits: `bun child.ts hold|fill|refused <path>`.
+// A process of its own for tests of locks, kills and limits: `bun child.ts hold|fill|sign|refused <path>`.
 import { AurexError } from '../../../core/errors.ts'
 import { openLedger } from '../../../plugins/sqlite/index.ts'
 import { adding, genesis, makeChain, storedAt } from '../../contract/storage.ts'
@@ -35,6 +35,22 @@ function fill(): void {
   process.kill(process.pid, 'SIGKILL')
 }
 
+/** Records blocks and keeps others beside, each with a record that counts them, until it is killed. */
+function sign(): void {
+  const ledger = openLedger(path)
+  ledger.begin(genesis, genesis.block, storedAt)
+  let head = genesis.block
+  for (let count = 1; ; count++) {
+    const records = (key: string) => [{ owner: 'signing', changes: [[key, String(count)]] as const }]
+    const [next] = makeChain(head, 1, 0n)
+    const [beside] = makeChain(head, 1, 0n, 5)
+    ledger.commit({ ...adding(next!), records: records('recorded'), final: count })
+    ledger.keepSide(beside!.block, 1n, [], records('beside'))
+    head = next!.block
+    say(`${count} ${count}`)
+  }
+}
+
 /** Without the rights of root: opens, reads the head, tries to write; says what came of each. */
 function refused(): void {
   if (process.getuid?.() === 0) {
@@ -66,5 +82,5 @@ function attempt<T>(run: () => T): T | string {
 
 const codeOf = (error: unknown): string => (error instanceof AurexError ? error.code : String(error))
 
-const tasks: Record<string, () => void> = { hold, fill, refused }
+const tasks: Record<string, () => void> = { hold, fill, sign, refused }
 tasks[task]?.()

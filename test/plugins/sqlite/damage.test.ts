@@ -155,7 +155,7 @@ const cases: readonly (readonly [what: string, sql: string, ask: (ledger: Ledger
     'an entry of the outbox of a kind that there is not',
     `UPDATE outbox_rows SET kind = 'forgotten' WHERE sequence = 2`,
     (ledger) => ledger.outbox(0, 10),
-    'outbox_rows, sequence 2: kind: expected applied, undone or reported, got forgotten',
+    'outbox_rows, sequence 2: kind: expected applied, undone, final or reported, got forgotten',
   ],
   [
     'an entry of the outbox without its block',
@@ -176,6 +176,10 @@ test.each(cases)('names the row: %s', (_what, sql, ask, names) => {
   expect(said).toStartWith('ledger-damaged ')
   expect(said).toContain(names)
 })
+
+const putLast = (kind: string, height: number, of = hash(height)) =>
+  `INSERT INTO outbox_rows (kind, height, hash) VALUES ('${kind}', ${height}, x'${of}')`
+const putFinal = (height: number, of: string) => putLast('final', height, of)
 
 test.each([
   ['a block is missing', 'DELETE FROM block_rows WHERE height = 2', 'block_rows, height 3'],
@@ -209,6 +213,21 @@ test.each([
     'a block told that is not there',
     "INSERT INTO outbox_rows (kind, height, hash) VALUES ('applied', 5, zeroblob(32))",
     'outbox_rows, sequence 5: applied, but there is no block for it',
+  ],
+  [
+    'a block that is final and not there',
+    putFinal(2, '0'.repeat(64)),
+    'outbox_rows, sequence 5: final, but its block is not recorded',
+  ],
+  [
+    'a block that was undone after it was final',
+    `${putFinal(3, hash(3))}; ${putLast('undone', 4)}; ${putLast('undone', 3)}; ${putLast('applied', 3)}; ${putLast('applied', 4)}`,
+    'outbox_rows, sequence 7: undone, after its height was final',
+  ],
+  [
+    'a block that became final after one above it',
+    `${putFinal(3, hash(3))}; ${putFinal(2, hash(2))}`,
+    'outbox_rows, sequence 6: final, but what stands above it was so before',
   ],
 ])('integrity finds: %s', (_what, sql, names) => {
   const found: (string | undefined)[] = []
@@ -273,6 +292,18 @@ test.each([
     chain,
     `INSERT INTO transaction_rows (id, hash, sender, data, signature, received_at) VALUES (-5, zeroblob(32), 'a', '{}', 's', 0)`,
     'transaction_rows, id -5',
+  ],
+  [
+    'something final above the head',
+    chain.slice(0, 3),
+    putFinal(4, hash(4)),
+    'outbox_rows, sequence 5: block 4 is final, and it is not the one that is recorded there',
+  ],
+  [
+    'another block that is final than the one recorded',
+    chain,
+    `${putFinal(2, hash(2))}; ${putFinal(3, hash(1))}`,
+    'outbox_rows, sequence 7: block 3 is final, and it is not the one that is recorded there',
   ],
 ])('nothing is built on a ledger with %s', (_what, blocks, sql, names) => {
   expect(refusal(blocks, sql)).toMatchObject({

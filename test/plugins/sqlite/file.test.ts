@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test'
+import { expect, spyOn, test } from 'bun:test'
 import { Database } from 'bun:sqlite'
 import {
   copyFileSync,
@@ -63,7 +63,7 @@ test('says whose file it is and how it writes', () => {
   const reader = new Database(folder.ledger, { readonly: true })
   const pragma = (name: string) => reader.query(`PRAGMA ${name}`).values()[0]?.[0]
   expect(pragma('application_id')).toBe(0x41555258)
-  expect(pragma('user_version')).toBe(2)
+  expect(pragma('user_version')).toBe(3)
   expect(pragma('journal_mode')).toBe('wal')
   reader.close()
   ledger.close()
@@ -202,6 +202,46 @@ test('the disk is waited for after a range as before it, also when that could no
   expect(synchronous()).toBe(2)
   ledger.closeRange(id, true, undefined)
   expect(synchronous()).toBe(2)
+  ledger.close()
+})
+
+test('the disk is waited for by what is promised: a block beside the chain only with records, and what is final', () => {
+  using folder = temporaryFolder()
+  const ledger = begun(folder.ledger)
+  const [one] = makeChain(genesis.block, 1, 0n)
+  const [beside, other] = [7, 8].map((miner) => makeChain(genesis.block, 1, 0n, miner)[0]!.block)
+  ledger.commit(adding(one!))
+  const asked = spyOn(ledger['database'], 'run')
+  const records = [{ owner: 'signing', changes: [['block', '[1]']] as const }]
+  ledger.keepSide(beside!, 1n, [], records)
+  ledger.keepSide(other!, 1n, [], records)
+  ledger.keepSide(one!.block, 16n, [], records)
+  ledger.finalize(1)
+  expect(asked).not.toHaveBeenCalled()
+  ledger.keepSide(makeChain(genesis.block, 1, 0n, 9)[0]!.block, 1n)
+  expect(asked.mock.calls).toEqual([['PRAGMA synchronous = NORMAL'], ['PRAGMA synchronous = FULL']])
+  ledger.close()
+})
+
+test('killed while it writes records with its blocks, a process leaves both or neither', async () => {
+  using folder = temporaryFolder()
+  const child = startChild('sign', folder.ledger)
+  let said = ''
+  for await (const bytes of child.stdout) {
+    said += new TextDecoder().decode(bytes)
+    if (said.split('\n').length > 20) child.kill('SIGKILL')
+  }
+  await child.exited
+  const [height, beside] = said.split('\n').at(-2)!.split(' ').map(Number)
+  const ledger = openLedger(folder.ledger)
+  const head = ledger.head().header.index
+  const { sideBlocks } = ledger.counts()
+  expect(head).toBeGreaterThanOrEqual(height!)
+  expect(sideBlocks).toBeGreaterThanOrEqual(beside!)
+  expect(ledger.records('signing').get('recorded')).toBe(String(head))
+  expect(ledger.records('signing').get('beside')).toBe(String(sideBlocks))
+  expect(ledger.finalHeight()).toBe(head)
+  expect(ledger.integrity()).toBeUndefined()
   ledger.close()
 })
 

@@ -19,6 +19,8 @@ test('a full disk: the write is refused whole, reads go on, and work resumes whe
   database.run(`PRAGMA max_page_count = ${pages + 3}`)
   const state = Array.from({ length: 500 }, (_, n) => ({ key: `user/${n}`, value: 'v'.repeat(100) }))
   const long = '"' + 'x'.repeat(50_000) + '"'
+  const signed = { owner: 'own', changes: [['k', 'after']] as const }
+  const longer = { owner: 'own', changes: [['long', long]] as const }
   ledger.records('own').write([['k', 'before']])
   const before = answersOf(ledger, [genesis.block, small.block, large])
   for (const write of [
@@ -31,6 +33,10 @@ test('a full disk: the write is refused whole, reads go on, and work resumes whe
         ['long', long],
       ]),
     () => ledger.commit(adding(makeApplied(large, 32n))),
+    () => ledger.commit({ ...adding(makeApplied(large, 32n)), records: [signed], final: 2 }),
+    () => ledger.commit({ ...adding(makeApplied(makeBlock(small.block), 32n)), records: [signed, longer], final: 2 }),
+    () => ledger.keepSide(large, 32n, [], [signed]),
+    () => ledger.keepSide(makeBlock(small.block), 32n, [], [signed, longer]),
     () => ledger.keepPending(large.transactions.map((transaction) => makePending(genesis, transaction, storedAt))),
     () => ledger.keepSide(large, 32n),
     () => ledger.commit({ ...adding(makeApplied(large, 32n)), undone: [] }),

@@ -52,7 +52,7 @@ export async function setUp(runtime: Runtime, options: Omit<TransportOptions, 'i
     network: { genesis: () => undefined, peers: () => [] },
     contribute: () => {},
     contributed: () => [],
-    ...servicesOf('tcp', testServices(identity)),
+    ...servicesOf('tcp', testServices(identity), (release) => void releases.push(release)),
     defer: (release) => void releases.push(release),
   }
   const transport = await tcp.setup(context, v.parse(tcp.config, { host: options.host ?? '127.0.0.1' }), {})

@@ -52,7 +52,7 @@ export async function blockOn(
 const never = new AbortController().signal
 
 /** With the hash that its content has, and a signature over that. */
-function signed(block: Block, key: KeyPair): Block {
+export function signed(block: Block, key: KeyPair): Block {
   const current_hash = headerHash(block, block.nonce)
   return { ...block, current_hash, signature: key.sign(purposes.block, current_hash) }
 }

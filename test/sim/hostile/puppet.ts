@@ -8,6 +8,8 @@ import type { Stage } from './troupe.ts'
 
 export interface PuppetParts {
   readonly stage: Pick<Stage, 'world' | 'address'>
+  /** One that the genesis names; it keeps it. One of its own if none is given. */
+  readonly key?: KeyPair
   /** Its network address; one of its own if none is given. */
   readonly address?: string
   readonly chainId: Hash
@@ -70,6 +72,7 @@ export class Puppet {
   }
 
   #newKey(): KeyPair {
+    if (this.parts.key !== undefined) return this.parts.key
     return keyPairOfPem(privatePemOf(this.host.random(32)), 'a hostile peer')
   }
 }
@@ -77,6 +80,8 @@ export class Puppet {
 /** One connection of a puppet with a node. */
 export class Link {
   readonly line: LineSocket
+  /** Whom it was opened to; '' where the other side opened it. */
+  address = ''
   /** The handshake is done. */
   joined = false
   readonly #puppet: Puppet
@@ -95,6 +100,7 @@ export class Link {
   }
 
   begin(address: string): void {
+    this.address = address
     this.#greet()
     this.line.connect(this.#puppet.host, address, simPort)
   }
@@ -113,6 +119,7 @@ export class Link {
       chain_id: chainId,
       height: height(),
       node_type: 'full',
+      features: ['finality_vote', 'bft.round', 'evidence'],
       listen_addr: `${host.address}:${simPort}`,
       node_id: nodeId,
       public_key_pem: pem,

@@ -1,15 +1,23 @@
 import type { Hash } from '../../../core/chain/canonical.ts'
+import type { Address, KeyPair } from '../../../core/chain/keys.ts'
 import { Dice } from '../dice.ts'
 import type { Tally } from '../faults.ts'
 import type { HonestNode } from '../honest.ts'
+import type { Plan } from '../plan.ts'
+import type { Ring } from '../ring.ts'
 import type { World } from '../runtime.ts'
+import { Doubling } from './doubling.ts'
 import { Eclipsing } from './eclipsing.ts'
 import { Equivocating } from './equivocating.ts'
 import { Flooding } from './flooding.ts'
 import { Invalid } from './invalid.ts'
-import type { HostileKind } from './kinds.ts'
+import { Hiding } from './hiding.ts'
+import type { HostileKind, LiarKind } from './kinds.ts'
 import { Lying } from './lying.ts'
+import { Perjury } from './perjury.ts'
+import type { Puppet } from './puppet.ts'
 import { Stalling } from './stalling.ts'
+import { TwoTongued } from './twotongued.ts'
 
 export interface Stage {
   readonly world: World
@@ -17,7 +25,10 @@ export interface Stage {
   readonly nodes: readonly HonestNode[]
   readonly dice: Dice
   /** Counts what was done to honest nodes. */
-  readonly tally: Tally<HostileKind>
+  readonly tally: Tally<HostileKind | LiarKind>
+  readonly plan: Plan
+  /** A key has shown everybody that it lies. `kind`: of the evidence. */
+  expose(address: Address, kind: string): void
   /** A network address of its own. */
   address(): string
 }
@@ -36,19 +47,28 @@ const cast: Readonly<Record<HostileKind, new (stage: Stage) => Villain>> = {
   lying: Lying,
 }
 
-export interface TroupeParts extends Omit<Stage, 'dice' | 'address'> {
-  readonly kinds: readonly HostileKind[]
+/** What a liar may do with a key, by what its chain has. */
+const liars: Readonly<Record<Exclude<LiarKind, 'hiding'>, new (stage: Stage, key: KeyPair) => Villain>> = {
+  perjury: Perjury,
+  doubling: Doubling,
+  'two-tongued': TwoTongued,
 }
 
-/** Brings hostile peers into a world. They go on until it ends. */
+export interface TroupeParts extends Omit<Stage, 'dice' | 'address'> {
+  readonly ring: Ring | undefined
+}
+
+/** Brings hostile peers into a world, those with a right to vote among them. They go on until it ends. */
 export function enterTroupe(parts: TroupeParts): void {
-  const { world, kinds } = parts
+  const { world, plan, ring } = parts
   let made = 0
-  for (const kind of kinds) {
-    const dice = new Dice(`${world.seed}/${kind}`)
+  const stageOf = (name: string): Stage => ({
+    ...parts,
+    dice: new Dice(`${world.seed}/${name}`),
     // Each in another network of 16 bits, as far as it does not want it otherwise.
-    const address = (): string => `91.${made % 250}.${Math.floor(made++ / 250)}.1`
-    const villain = new cast[kind]({ ...parts, dice, address })
+    address: () => `91.${made % 250}.${Math.floor(made++ / 250)}.1`,
+  })
+  const enter = (villain: Villain): void => {
     let second = 0
     const act = (): void => {
       villain.act(second++)
@@ -56,6 +76,24 @@ export function enterTroupe(parts: TroupeParts): void {
     }
     world.at(2_000, act)
   }
+  for (const kind of plan.hostile) enter(new cast[kind](stageOf(kind)))
+  for (const [n, key] of (ring?.liars ?? []).entries()) {
+    const stage = stageOf(`liar ${n}`)
+    enter(new liars[stage.dice.pick(liesIn(plan))](stage, key))
+  }
+  if (plan.secretShare > 0) enter(new Hiding(stageOf('hiding')))
+}
+
+function liesIn({ engine, authorities }: Plan): readonly (keyof typeof liars)[] {
+  if (engine === 'bft') return ['two-tongued']
+  const votes = authorities?.finality === undefined ? [] : (['perjury'] as const)
+  return engine === 'poa' ? ['doubling', ...votes] : votes
+}
+
+/** Connects with all nodes that it is not connected with. */
+export function meetAll(puppet: Puppet, nodes: readonly HonestNode[]): void {
+  const known = new Set([...puppet.links].map(({ address }) => address))
+  for (const { address, isUp } of nodes) if (isUp && !known.has(address)) puppet.connect(address)
 }
 
 /** One that runs, if any does. */

@@ -96,6 +96,19 @@ describe('peers that the operator named', () => {
     await town.world.runUntil(() => town.dialsTo('8.8.8.8:13245') === 2, 2_000)
   })
 
+  test('one that has no peer, and is a peer all the same, is told once that its key may be elsewhere', async () => {
+    const town = new Town({ settings: { peers: [at('8.8.8.8:13245'), at('8.8.8.9:13245')] } })
+    town.house('8.8.8.8:13245', 1, { refuses: 'duplicate' })
+    town.house('8.8.8.9:13245', 2, { refuses: 'duplicate' })
+    town.module.start!()
+    const told = () => town.logged.filter((line) => line.includes('is its key elsewhere?')).length
+    // The first time it may be a connection that is just being made, or that has just ended.
+    await town.world.advance(20_000)
+    expect(told()).toBe(0)
+    await town.world.advance(180_000)
+    expect(told()).toBe(1)
+  })
+
   test('why one is no peer is said once', async () => {
     const town = new Town({ settings: { peers: [at('8.8.8.8:13245')] } })
     town.house('8.8.8.8:13245', 1, { refuses: 'wrong-chain' })

@@ -6,7 +6,7 @@ import type { JsonObject } from '../../../../core/chain/json.ts'
 import { transactionHash, type Transaction } from '../../../../core/chain/transaction.ts'
 import { accepted } from '../../../../core/errors.ts'
 import { defaultNodeLimits, type Limits } from '../../../../core/limits.ts'
-import type { Consensus } from '../../../../core/plugin.ts'
+import type { Checkpoint, Consensus, Finality } from '../../../../core/plugin.ts'
 import { MemoryLedger } from '../../../../plugins/memory/ledger.ts'
 import { makeBlock, makeGenesis, makeTransaction } from '../../../support/blocks.ts'
 import { ackOf, handshakeOf, keyOf, Town, type Stranger, type TownNode } from '../town.ts'
@@ -36,6 +36,13 @@ export const relayTypes = [
   'block_transactions_request',
   'block_transactions',
 ]
+
+/** So many blocks, each on the one before. */
+export function blocksOn(parent: Block, count: number, extra = ''): Block[] {
+  const blocks: Block[] = []
+  for (let i = 0; i < count; i++) blocks.push(blockOn(blocks.at(-1) ?? parent, [], extra))
+  return blocks
+}
 
 export const isOneOf = ({ type }: JsonObject, ...types: readonly string[]): boolean =>
   typeof type === 'string' && types.includes(type)
@@ -72,14 +79,15 @@ export class RelayTown extends Town {
   }
 
   /** `n`: the last number of its address. */
-  relayNode(n: number, limits: Partial<Limits> = {}): RelayNode {
+  relayNode(n: number, limits: Partial<Limits> = {}, more: RelayNodeOptions = {}): RelayNode {
     const host = `10.0.0.${n}`
     const storage = new MemoryLedger()
     storage.begin(genesis, genesis.block, 0)
     const nothing = (): void => undefined
     const chain = new Chain({
       genesis,
-      consensus: anything,
+      consensus: more.consensus ?? anything,
+      finality: more.finality,
       storage,
       runtime: this.world.host(host),
       limits: { ...defaultNodeLimits, ...limits },
@@ -88,7 +96,7 @@ export class RelayTown extends Town {
       changed: nothing,
     })
     // Nodes find no others by themselves: who knows whom is the test's affair.
-    const node = this.node(host, { chain, limits, settings: { dialNetworks: [] } })
+    const node = this.node(host, { chain, limits, finality: more.finality, settings: { dialNetworks: [] } })
     node.network.start()
     return Object.assign(node, { chain })
   }
@@ -127,8 +135,45 @@ export class RelayTown extends Town {
   }
 }
 
+export interface RelayNodeOptions {
+  readonly consensus?: Consensus
+  readonly finality?: SaidFinal
+}
+
+/** What is justified and final is what the test says. */
+export class SaidFinal implements Finality {
+  justifiedPoint: Checkpoint = { index: 0, hash: genesis.block.current_hash }
+  finalPoint: Checkpoint = this.justifiedPoint
+
+  justified(): Checkpoint {
+    return this.justifiedPoint
+  }
+
+  final(): Checkpoint {
+    return this.finalPoint
+  }
+
+  certificate(): undefined {}
+
+  verify() {
+    return accepted
+  }
+
+  halted(): undefined {}
+
+  wantsBlock(): boolean {
+    return false
+  }
+
+  waits(): undefined {}
+
+  open(): void {}
+}
+
+export const checkpointOf = ({ index, current_hash: hash }: Block): Checkpoint => ({ index, hash })
+
 /** Every block is good and weighs the same. */
-const anything: Consensus = {
+export const anything: Consensus = {
   id: 'instant',
   futureMillisecondsMax: 15_000,
   prepare: (draft) => draft,

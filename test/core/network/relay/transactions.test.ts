@@ -1,7 +1,19 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import type { JsonObject } from '../../../../core/chain/json.ts'
-import { heard, hashOf, isOneOf, newTransaction, RelayTown, relayTypes, some, type RelayNode } from './rig.ts'
+import {
+  blockOn,
+  blocksOn,
+  genesis,
+  heard,
+  hashOf,
+  isOneOf,
+  newTransaction,
+  RelayTown,
+  relayTypes,
+  some,
+  type RelayNode,
+} from './rig.ts'
 
 const submit = async (node: RelayNode, ...transactions: ReturnType<typeof some>) => {
   for (const result of await Promise.all(transactions.map((one) => node.chain.submitTransaction(one, 'a client')))) {
@@ -110,6 +122,21 @@ describe('among nodes', () => {
     expect(b.chain.pendingCount()).toBe(0)
     town.watch()
     await town.world.runUntil(() => b.chain.pendingCount() === 1, 45_000)
+  })
+
+  test('what is pending again since its block was undone is announced at once, to those who are believed to have it too', async () => {
+    const town = new RelayTown()
+    const [a, b] = (await town.line(2)) as [RelayNode, RelayNode]
+    const [one] = some(1)
+    town.watch((message) => (isOneOf(message, ...relayTypes) ? [] : [{ message, after: 5 }]))
+    void submit(a, one!)
+    await town.world.advance(1_000)
+    await town.world.settled(a.chain.submitBlock(blockOn(genesis.block, [one!])))
+    await town.world.advance(1_000)
+    town.watch()
+    await town.world.settled(a.chain.submitBranch(blocksOn(genesis.block, 2, 'better')))
+    expect(a.chain.status(hashOf(one!))).toEqual({ status: 'orphaned' })
+    await town.world.runUntil(() => b.chain.pendingCount() === 1, 2_000)
   })
 })
 

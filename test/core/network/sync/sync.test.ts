@@ -51,3 +51,20 @@ test('over a slow line it tells at most once a second how far it is and how long
   }
   expect(newcomer.logged.join('\n')).toMatch(/synchronising: block \d+ of 2000, \d+ blocks a second, \d+ s left/)
 })
+
+test('catching up that ends in a fault of this node is told as ended too: who waits for it goes on', async () => {
+  const world = simRuntime({ seed: 4 })
+  const newcomer = await rigNode(world, 1)
+  const { ledger } = newcomer
+  const commit = ledger.commit.bind(ledger)
+  let faults = 1
+  ledger.commit = (change) => {
+    if (newcomer.height >= 500 && faults-- > 0) throw new TypeError('undefined is not an object')
+    commit(change)
+  }
+  await newcomer.dial(await rigNode(world, 2, history(2_000)))
+  await world.runUntil(() => newcomer.height === 2_000, 120_000)
+  await world.advance(5_000)
+  const told = newcomer.heard.map(({ event }) => event).filter((event) => event !== 'sync:progressed')
+  expect(told).toEqual(['sync:started', 'sync:ended', 'sync:started', 'sync:ended'])
+})
