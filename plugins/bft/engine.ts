@@ -191,7 +191,7 @@ export class Bft implements Consensus {
   /** Ends a step that takes too long. */
   #limit(step: Step): void {
     const early = Math.max(0, this.#earliest(this.#head!) - this.#context.runtime.clock.now())
-    const grown = this.#parameters.timeout * 1_000 * (1 + this.#ballots.round / 2)
+    const grown = this.#parameters.timeout * 1_000 * (1 + Math.min(18, this.#ballots.round) / 2)
     this.#alarms.set(step, step === 'proposal' ? early + grown : grown, () => {
       // Lines 57, 61 and 65.
       if (step === 'precommit') this.#begin(this.#ballots.round + 1)
