@@ -151,8 +151,10 @@ export class Producer {
     const { chain, consensus, runtime } = this.#parts
     if (consensus.turn === undefined) return Number.POSITIVE_INFINITY
     const { pending, since } = chain.demand()
-    if (pending === 0) return Number.POSITIVE_INFINITY
     const stood = runtime.clock.monotonic() - this.#standsSince
+    // Nothing is pending, but an engine may want a block all the same, which the higher branch alone can take.
+    if (pending === 0)
+      return this.#sites.isOvertaken() ? Math.max(0, stalledMilliseconds - stood) : Number.POSITIVE_INFINITY
     const waited = since === undefined ? stood : runtime.clock.now() - since
     return Math.max(0, stalledMilliseconds - Math.min(stood, waited))
   }
@@ -160,7 +162,7 @@ export class Producer {
   /** Others may lack it, and it is what this node cannot take back. */
   #sayAgain(): void {
     const now = this.#parts.runtime.clock.monotonic()
-    if (now - this.#saidAt < stalledMilliseconds) return
+    if (now - this.#saidAt < stalledMilliseconds || this.#parts.chain.demand().pending === 0) return
     this.#saidAt = now
     const hash = this.#sites.signedLast()
     if (hash !== undefined) this.#parts.chain.sayAgain(hash)

@@ -3,13 +3,14 @@ import { accepted, decline, type Verdict } from '../errors.ts'
 import type { CoreEvents } from '../events.ts'
 import type { Limits } from '../limits.ts'
 import type { Log } from '../log.ts'
-import type { Storage, StoredHeader } from '../plugin.ts'
+import type { Consensus, Storage, StoredHeader } from '../plugin.ts'
 import type { SealedHeader } from './block.ts'
 import type { Hash } from './canonical.ts'
 import type { Finals } from './finals.ts'
 import type { Candidate, ForkChoice } from './forkchoice.ts'
 
 interface Parts {
+  readonly consensus: Pick<Consensus, 'finalAtOnce'>
   readonly storage: Pick<Storage, 'head'>
   readonly choice: ForkChoice
   readonly finals: Pick<Finals, 'floor'>
@@ -57,13 +58,22 @@ export class DepthLimit {
     const depth = head - branch.fork.header.index
     const floor = finals.floor()
     if (branch.fork.header.index < floor) {
-      this.#tell('below-final', branch, depth, head - floor)
+      if (!this.#isRace(branch, floor)) this.#tell('below-final', branch, depth, head - floor)
       return decline('below-final', `the branch leaves the recorded chain below block ${floor}, which is final`)
     }
     const depthMax = limits.reorganisation_blocks_max
     if (depth <= depthMax) return accepted
     this.#tell('reorganisation-too-deep', branch, depth, depthMax)
     return decline('reorganisation-too-deep', `the branch leaves the recorded chain ${depth} blocks below its head`)
+  }
+
+  /**
+   * One block beside the one that is final: its maker had not heard yet that the other had come first, which happens among
+   * honest nodes. Where blocks are final at once, no two of a height are valid but by a lie.
+   */
+  #isRace({ fork, candidate }: DeepBranch, floor: number): boolean {
+    if (this.#parts.consensus.finalAtOnce === true) return false
+    return fork.header.index === floor - 1 && candidate.line.parent.index === floor
   }
 
   /** Whether a branch would be the recorded chain, were it not for these limits. */

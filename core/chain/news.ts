@@ -73,6 +73,8 @@ export class News {
 
   #beside(blocks: readonly ReadBlock[], from: string): void {
     for (const { block } of blocks) for (const watcher of this.#watchers) watcher.beside?.(block, from)
+    // It may be where a producer has to build.
+    this.#parts.changed('due')
   }
 
   #headMoved(change: Change, from: string): void {

@@ -3,7 +3,7 @@ import type { Hash } from './canonical.ts'
 
 /**
  * A head that did not move for so long although something waits to be recorded is stalled: blocks are said again, and
- * built elsewhere.
+ * built elsewhere. Where nothing waits, and a higher branch stands beside it, they are built there, if the engine wants any.
  */
 export const stalledMilliseconds = 3_000
 

@@ -38,6 +38,13 @@ export class Sites {
     })
   }
 
+  /** Whether a branch that holds the final block is higher than the head, which is better all the same. */
+  isOvertaken(): boolean {
+    const { chain } = this.#parts
+    const { index } = chain.head().header
+    return chain.sideTips().some((tip) => tip.header.index > index && chain.holdsFinal(tip))
+  }
+
   /** The block that this node's key signed last. */
   signedLast(): Hash | undefined {
     return this.#parts.signing?.signerOf('chain').last('block')?.text

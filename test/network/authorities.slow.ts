@@ -1,6 +1,6 @@
 // Authorities as real processes that are killed: as long as enough are up the chain goes on, and what it says otherwise.
 import { afterEach, expect, test } from 'bun:test'
-import { expectAgreement } from '../support/agreement.ts'
+import { expectAgreement, expectPeace, raceAlarm } from '../support/agreement.ts'
 import {
   addressesOf,
   allFinal,
@@ -153,7 +153,7 @@ test('poa and finality: who was away for 1,000 blocks is soon final where the ot
   )
   // It votes again, and everybody is final.
   await settleEach(3, cluster.nodes, allFinal)
-  expect(away.log()).not.toContain('"level":"ERROR"')
+  expectPeace(cluster, [raceAlarm])
   await Promise.all(cluster.nodes.map((node) => node.stop()))
   await watch.end(cluster.nodes)
   const chains = cluster.nodes.map((node) => node.blocks().slice(0, target + 1))

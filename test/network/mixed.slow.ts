@@ -1,7 +1,7 @@
 // Proof of work proposes, authorities finalise: miners and authorities as real processes on one ledger.
 import { afterEach, expect, test } from 'bun:test'
 import { Database } from 'bun:sqlite'
-import { expectPeace, expectSameRows } from '../support/agreement.ts'
+import { expectPeace, expectSameRows, raceAlarm } from '../support/agreement.ts'
 import {
   addressesOf,
   allFinal,
@@ -41,9 +41,6 @@ async function started(miners: number, count: number): Promise<readonly Authorit
   await cluster.connected(miners + count - 1)
   return authorities
 }
-
-/** Miners race: a block may come that was found on another one than that which has just become final. */
-const raceAlarm = 'a heavier branch was refused: it would undo what is final'
 
 async function expectOneLedger(): Promise<void> {
   await cluster.agreed()

@@ -27,6 +27,9 @@ export function expectSameRows(cluster: Cluster, nodes: readonly ClusterNode[]):
   expect(rows.map(({ tx_hash }) => tx_hash)).toEqual([...cluster.acknowledged].toSorted())
 }
 
+/** Honest nodes race: a block may come that was made on another one than that which has just become final. */
+export const raceAlarm = 'a heavier branch was refused: it would undo what is final'
+
 /**
  * Whatever happens between honest nodes, nobody is banned for it, and no node finds a fault of its own. `alarms`: what they
  * are right to raise among themselves, as parts of lines.

@@ -303,6 +303,19 @@ describe('threats row 13: a branch that leaves below the final block', () => {
     await node.stop()
   })
 
+  test('is no alarm while it is one block beside the final one, as among miners that race; it is once it grows', async () => {
+    const finality = new ToldFinality()
+    const node = lab({ finality })
+    await deliver(node, ...main.slice(0, 3))
+    finality.tell({ final: main[2]! })
+    const rivals = rowOf(main[1]!, [90, 90], 'rival')
+    expect(codeOf(await node.chain.submitBlock(rivals[0]))).toBe('below-final')
+    expect(node.lines).toEqual([])
+    expect(codeOf((await node.chain.submitBranch(rivals)).verdict)).toBe('below-final')
+    expect(node.lines).toEqual([alarm])
+    await node.stop()
+  })
+
   test('is taken where it holds the final block and the recorded chain does not, but not beyond the depth limit', async () => {
     const branch = rowOf(genesis.block, [1], 'branch')
     const near = new ToldFinality()

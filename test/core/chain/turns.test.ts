@@ -168,6 +168,27 @@ describe('a place that is taken', () => {
     expect(node.chain.pendingCount()).toBe(0)
   })
 
+  test('makes it build there too where its engine wants a block although nothing is pending', async () => {
+    const { node, own } = await signedElsewhere({ due: (_ancestry, _pending, now) => ({ when: now }) })
+    await node.chain.submitBlock(others(genesis.block, [5], 'rival')[0])
+    node.storage.records(signingOwner).write([[lastKey(node), JSON.stringify({ place: [2], text: 'ab'.repeat(32) })]])
+    const beside: string[] = []
+    node.chain.watch({ beside: ({ index }) => void beside.push(`${index}`) })
+    node.producer.start()
+    await idle()
+    // The higher branch comes when the head stands already.
+    for (const block of others(own, [1, 1], 'side')) await node.chain.submitBlock(block)
+    expect(beside).toEqual(['2', '3'])
+    node.clock.turn(stalledMilliseconds - 1)
+    await idle()
+    expect(beside).toEqual(['2', '3'])
+    node.clock.turn(1)
+    await eventually(() => beside.length > 2, 'a block is built beside')
+    expect(beside[2]).toBe('4')
+    await node.producer.stop()
+    expect(node.lines).toEqual([])
+  })
+
   test('makes it say its block again while the head is stalled, each time after as long', async () => {
     const { node, own } = await signedElsewhere({ due: () => ({ waitsFor: 'somebody else' }) })
     const [rival] = others(genesis.block, [4], 'rival')
