@@ -3,16 +3,6 @@ import type { Hash } from './chain/canonical.ts'
 import { parseJson, type JsonObject } from './chain/json.ts'
 import type { Transaction } from './chain/transaction.ts'
 import * as answers from './clientanswers.ts'
-import type {
-  ChainInfo,
-  ListedEvidence,
-  ListedNode,
-  NodeStatus,
-  PeerStatus,
-  Pong,
-  Receipt,
-  WhyWait,
-} from './clientanswers.ts'
 import { AurexError, decline, exitCode, found, messageOf, type Result } from './errors.ts'
 import { Permits } from './permits.ts'
 import type { TransactionStatus } from './plugin.ts'
@@ -24,7 +14,6 @@ export type {
   ListedNode,
   NodeStatus,
   PeerStatus,
-  Pong,
   Receipt,
   WhyWait,
 } from './clientanswers.ts'
@@ -38,23 +27,23 @@ export interface Client {
   /** `host:port`. */
   readonly address: string
   readonly lost: boolean
-  ping(): Promise<Pong>
-  chainInfo(): Promise<ChainInfo>
+  ping(): Promise<answers.Pong>
+  chainInfo(): Promise<answers.ChainInfo>
   /** A refusal has the node's own code. */
-  submit(transaction: Transaction): Promise<Result<Receipt>>
+  submit(transaction: Transaction): Promise<Result<answers.Receipt>>
   status(hash: Hash): Promise<TransactionStatus>
   /** Canonical JSON of the genesis that its chain begins with, as the node tells it: `chain_id` is the SHA-256 of it. */
   genesis(): Promise<string>
   /** What it says of itself and its parts: for people. */
-  nodeStatus(): Promise<NodeStatus>
+  nodeStatus(): Promise<answers.NodeStatus>
   /** Only a node on the same machine says. */
-  peers(): Promise<readonly PeerStatus[]>
+  peers(): Promise<readonly answers.PeerStatus[]>
   /** Nodes that it reached, itself among them. */
-  nodes(): Promise<readonly ListedNode[]>
+  nodes(): Promise<readonly answers.ListedNode[]>
   /** What its parts wait for. Only a node on the same machine says. */
-  why(): Promise<readonly WhyWait[]>
+  why(): Promise<readonly answers.WhyWait[]>
   /** The proofs that it has against keys, the newest first. */
-  evidence(): Promise<readonly ListedEvidence[]>
+  evidence(): Promise<readonly answers.ListedEvidence[]>
   /** Any other question, as a plugin of the node answers it: `poa.votes`. A refusal has the node's own code. */
   question(message: JsonObject & { readonly type: string }): Promise<Result<JsonObject>>
   close(): void
@@ -145,15 +134,15 @@ class LineClient implements Client {
     }
   }
 
-  async ping(): Promise<Pong> {
+  async ping(): Promise<answers.Pong> {
     return this.#expect(answers.pong, await this.#ask({ type: 'ping' }))
   }
 
-  async chainInfo(): Promise<ChainInfo> {
+  async chainInfo(): Promise<answers.ChainInfo> {
     return this.#expect(answers.chainInfo, await this.#ask({ type: 'chain_info' }))
   }
 
-  async submit(transaction: Transaction): Promise<Result<Receipt>> {
+  async submit(transaction: Transaction): Promise<Result<answers.Receipt>> {
     const answer = await this.#ask({ type: 'NEW_TRANSACTION', ...transaction })
     const refused = v.safeParse(answers.refusal, answer)
     if (refused.success) return decline(refused.output.code, refused.output.error)
@@ -171,23 +160,23 @@ class LineClient implements Client {
     return this.#expect(answers.genesisResponse, await this.#ask({ type: 'genesis_request' })).genesis
   }
 
-  async nodeStatus(): Promise<NodeStatus> {
+  async nodeStatus(): Promise<answers.NodeStatus> {
     return this.#expect(answers.nodeStatus, await this.#ask({ type: 'node_status' }))
   }
 
-  async peers(): Promise<readonly PeerStatus[]> {
+  async peers(): Promise<readonly answers.PeerStatus[]> {
     return this.#expect(answers.peerStatuses, await this.#ask({ type: 'peer_status' })).peers
   }
 
-  async nodes(): Promise<readonly ListedNode[]> {
+  async nodes(): Promise<readonly answers.ListedNode[]> {
     return this.#expect(answers.nodeList, await this.#ask({ type: 'node_discovery' })).nodes
   }
 
-  async why(): Promise<readonly WhyWait[]> {
+  async why(): Promise<readonly answers.WhyWait[]> {
     return this.#expect(answers.why, await this.#ask({ type: 'why_request' })).waits
   }
 
-  async evidence(): Promise<readonly ListedEvidence[]> {
+  async evidence(): Promise<readonly answers.ListedEvidence[]> {
     return this.#expect(answers.evidenceList, await this.#ask({ type: 'evidence_request' })).evidence
   }
 

@@ -1,9 +1,6 @@
-import { connect, type ListedEvidence } from '../client.ts'
-import { exitCode } from '../errors.ts'
-import type { Command } from './command.ts'
-import { readFlags } from './flags.ts'
+import type { ListedEvidence } from '../client.ts'
+import { question } from './question.ts'
 import { printable } from './terminal.ts'
-import { nodeOf } from './whom.ts'
 
 const help = `Shows which keys signed what no honest key signs, and the proofs of it.
 
@@ -25,31 +22,16 @@ key: on a poa chain its authorities vote it out.
 Exit code 0: it told; 69: nobody answers.
 `
 
-export const command: Command = {
+export const command = question({
   name: 'evidence',
   summary: 'show which keys signed what no honest key signs',
   help,
-  async run(argv, io) {
-    const flags = readFlags(argv, {
-      command: 'aurex evidence',
-      flags: { node: { type: 'string' }, json: { type: 'boolean' } },
-    })
-    if (flags.help) {
-      io.out(help)
-      return exitCode.ok
-    }
-    const { host, port } = nodeOf(flags.values.node)
-    const client = await connect(io.runtime, host, port)
-    try {
-      const [evidence, { consensus }] = await Promise.all([client.evidence(), client.chainInfo()])
-      if (flags.values.json) io.out(`${JSON.stringify({ node: client.address, consensus, evidence })}\n`)
-      else io.out(evidenceText(evidence, consensus))
-      return exitCode.ok
-    } finally {
-      client.close()
-    }
+  async ask(client) {
+    const [evidence, { consensus }] = await Promise.all([client.evidence(), client.chainInfo()])
+    return { consensus, evidence }
   },
-}
+  text: ({ consensus, evidence }) => evidenceText(evidence, consensus),
+})
 
 /** Key by key: one vote is enough, however much there is against it. */
 function evidenceText(evidence: readonly ListedEvidence[], consensus: string): string {

@@ -1,11 +1,9 @@
 import * as v from 'valibot'
-import { connect, type Client } from '../client.ts'
+import type { Client } from '../client.ts'
 import { AurexError, exitCode } from '../errors.ts'
-import type { Command } from './command.ts'
-import { readFlags } from './flags.ts'
+import { question } from './question.ts'
 import { printable } from './terminal.ts'
 import { poaChain } from './vote.ts'
-import { nodeOf } from './whom.ts'
 
 const help = `Shows the authorities of a poa chain, and what they vote.
 
@@ -44,33 +42,18 @@ const answerFields = v.object({
 })
 type Answer = v.InferOutput<typeof answerFields>
 
-export const command: Command = {
+export const command = question({
   name: 'votes',
   summary: 'show the authorities and what they vote (poa)',
   help,
-  async run(argv, io) {
-    const { help: asked, values } = readFlags(argv, {
-      command: 'aurex votes',
-      flags: { node: { type: 'string' }, json: { type: 'boolean' } },
-    })
-    if (asked) {
-      io.out(help)
-      return exitCode.ok
-    }
-    const { host, port } = nodeOf(values.node)
-    const client = await connect(io.runtime, host, port)
-    try {
-      await poaChain(client)
-      const answer = await ask(client)
-      io.out(values.json ? `${JSON.stringify({ node: client.address, ...answer })}\n` : printableLines(answer))
-      return exitCode.ok
-    } finally {
-      client.close()
-    }
+  async ask(client) {
+    await poaChain(client)
+    return await standing(client)
   },
-}
+  text: printableLines,
+})
 
-async function ask(client: Client): Promise<Answer> {
+async function standing(client: Client): Promise<Answer> {
   const answer = await client.question({ type: 'poa.votes' })
   if (!answer.ok) throw new AurexError(answer.code, `${client.address}: ${answer.detail}`)
   const shaped = v.safeParse(answerFields, answer.value)

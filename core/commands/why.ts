@@ -1,10 +1,7 @@
 import { parseTimestamp } from '../chain/timestamp.ts'
-import { connect, type WhyWait } from '../client.ts'
-import { exitCode } from '../errors.ts'
-import type { Command } from './command.ts'
-import { readFlags } from './flags.ts'
+import type { WhyWait } from '../client.ts'
+import { question } from './question.ts'
 import { printable } from './terminal.ts'
-import { nodeOf } from './whom.ts'
 
 const help = `Tells what a node waits for, and what you could do about it.
 
@@ -25,31 +22,13 @@ stopped. What keeps the others waiting comes first.
 Exit code 0: it told; 69: nobody answers.
 `
 
-export const command: Command = {
+export const command = question({
   name: 'why',
   summary: 'tell what a node waits for, and what to do about it',
   help,
-  async run(argv, io) {
-    const flags = readFlags(argv, {
-      command: 'aurex why',
-      flags: { node: { type: 'string' }, json: { type: 'boolean' } },
-    })
-    if (flags.help) {
-      io.out(help)
-      return exitCode.ok
-    }
-    const { host, port } = nodeOf(flags.values.node)
-    const client = await connect(io.runtime, host, port)
-    try {
-      const waits = await client.why()
-      if (flags.values.json) io.out(`${JSON.stringify({ node: client.address, waits })}\n`)
-      else io.out(whyText(waits, io.runtime.clock.now()))
-      return exitCode.ok
-    } finally {
-      client.close()
-    }
-  },
-}
+  ask: async (client) => ({ waits: await client.why() }),
+  text: ({ waits }, io) => whyText(waits, io.runtime.clock.now()),
+})
 
 function whyText(waits: readonly WhyWait[], now: number): string {
   if (waits.length === 0) return 'it waits for nothing\n'

@@ -1,41 +1,12 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { bunRuntime } from '../../../core/bun.ts'
 import { AurexError, parseJson, readConfirmation, utf8Bytes, type JsonObject } from '../../../core/index.ts'
-import { blockOn, branchOn, someTransaction, type ChainWorld } from '../../support/chainworld.ts'
+import { blockOn, branchOn, someTransaction } from '../../support/chainworld.ts'
 import { makeKey } from '../../support/blocks.ts'
 import { eventually } from '../../support/eventually.ts'
-import {
-  extend,
-  freePort,
-  lineListener,
-  metric,
-  notify,
-  record,
-  shorts,
-  worldOf,
-  type Listener,
-  type Notifying,
-} from './world.ts'
+import { extend, freePort, metric, notify, record, released, shorts, type Listener } from './world.ts'
 
-const releases: (() => unknown)[] = []
-afterEach(async () => {
-  for (const release of releases.splice(0).toReversed()) await release()
-})
-const opened = async (blocks: number): Promise<ChainWorld> => {
-  const world = await worldOf(blocks)
-  releases.push(() => world.dispose())
-  return world
-}
-const listening = async (port?: number, take?: () => boolean): Promise<Listener> => {
-  const listener = await lineListener(port, take)
-  releases.push(() => listener.stop())
-  return listener
-}
-const notifying = async (...args: Parameters<typeof notify>): Promise<Notifying> => {
-  const running = await notify(...args)
-  releases.push(() => running.stop())
-  return running
-}
+const { opened, listening, notifying, releasing } = released(afterEach)
 const at = (...ports: number[]): { targets: string[] } => ({
   targets: ports.map((port) => `ndjson://127.0.0.1:${port}`),
 })
@@ -295,7 +266,7 @@ describe('its end', () => {
     const world = await opened(1)
     let connections = 0
     const silent = await bunRuntime().listen('127.0.0.1', 0, { open: () => void connections++, data: () => {} })
-    releases.push(() => silent.stop())
+    releasing(() => silent.stop())
     const down = await freePort()
     const running = await notify(world, { ...at(silent.port, down), answer_timeout: 60, retry_first: 60 })
     await eventually(() => connections === 1 && running.lines.length === 1, 'one is under way, one waits')
@@ -375,7 +346,7 @@ describe('the content', () => {
       },
       end: (socket) => socket.end(),
     })
-    releases.push(() => slow.stop())
+    releasing(() => slow.stop())
     const running = await notifying(world, at(slow.port))
     const name = `ndjson://127.0.0.1:${slow.port}`
     await eventually(() => metric(running, 'notifier_deliveries_total', name) === 1, 'it is delivered')

@@ -7,37 +7,9 @@ import { makeKey } from '../../support/blocks.ts'
 import { branchOn, someTransaction, type ChainWorld } from '../../support/chainworld.ts'
 import { eventually } from '../../support/eventually.ts'
 import { silentLog } from '../gateway/serverrig.ts'
-import {
-  extend,
-  freePort,
-  lineListener,
-  notify,
-  record,
-  shorts,
-  worldOf,
-  type Listener,
-  type Notifying,
-} from './world.ts'
+import { extend, freePort, notify, record, released, shorts, type Listener } from './world.ts'
 
-const releases: (() => unknown)[] = []
-afterEach(async () => {
-  for (const release of releases.splice(0).toReversed()) await release()
-})
-const opened = async (blocks: number): Promise<ChainWorld> => {
-  const world = await worldOf(blocks)
-  releases.push(() => world.dispose())
-  return world
-}
-const listening = async (port?: number, take?: () => boolean): Promise<Listener> => {
-  const listener = await lineListener(port, take)
-  releases.push(() => listener.stop())
-  return listener
-}
-const notifying = async (...args: Parameters<typeof notify>): Promise<Notifying> => {
-  const running = await notify(...args)
-  releases.push(() => running.stop())
-  return running
-}
+const { opened, listening, notifying } = released(afterEach)
 const at = (port: number): { targets: string[] } => ({ targets: [`ndjson://127.0.0.1:${port}`] })
 
 const told = async (listener: Listener, ...what: readonly string[]): Promise<void> => {

@@ -130,3 +130,29 @@ export function metric({ contributed }: Notifying, name: string, target: string)
     ?.read()
   return Array.isArray(values) ? values.find(({ labels }) => labels.target === target)?.value : undefined
 }
+
+/** What a test of a notifier opens, each released after the test, last first. */
+export function released(afterEach: (run: () => Promise<void>) => void) {
+  const releases: (() => unknown)[] = []
+  afterEach(async () => {
+    for (const release of releases.splice(0).toReversed()) await release()
+  })
+  return {
+    releasing: (release: () => unknown) => void releases.push(release),
+    opened: async (blocks: number): Promise<ChainWorld> => {
+      const world = await worldOf(blocks)
+      releases.push(() => world.dispose())
+      return world
+    },
+    listening: async (port?: number, take?: () => boolean): Promise<Listener> => {
+      const listener = await lineListener(port, take)
+      releases.push(() => listener.stop())
+      return listener
+    },
+    notifying: async (...args: Parameters<typeof notify>): Promise<Notifying> => {
+      const running = await notify(...args)
+      releases.push(() => running.stop())
+      return running
+    },
+  }
+}
