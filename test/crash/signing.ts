@@ -14,8 +14,9 @@ import { makeGenesis, makeKeys } from '../support/authorities.ts'
 import { freePort } from '../support/cluster.ts'
 import { dice } from '../support/dice.ts'
 import { LineClient } from '../support/lines.ts'
-import { aurex, removeFolder, startNode, temporaryFolder, type NodeProcess } from '../support/process.ts'
+import { removeFolder, startNode, temporaryFolder, type NodeProcess } from '../support/process.ts'
 import { StrangerPeer, type Message } from '../support/strangerpeer.ts'
+import { inspectLedger } from './ledger.ts'
 import { moments, type Moment } from './moments.ts'
 import { Testimony, type Vote } from './testimony.ts'
 
@@ -218,18 +219,7 @@ async function inspect(follower: LineClient): Promise<void> {
   await node.stop()
   const { ledger } = node.ready
   for (const { index, hash } of signedIn(ledger).blocks) testimony.block(index, hash)
-  const verified = await aurex(home, 'verify', ledger)
-  if (verified.code !== 0) throw new Error(`aurex verify: ${verified.stdout}${verified.stderr}`)
-  const database = new Database(ledger, { readonly: true })
-  try {
-    const rows = database.query("SELECT tx_hash FROM transactions WHERE status <> 'pending'").values() as [string][]
-    const recorded = new Set(rows.map(([hash]) => hash))
-    if (recorded.size !== rows.length) throw new Error(`${rows.length - recorded.size} ids stand in the ledger twice`)
-    const lost = [...acknowledged].filter((hash) => !recorded.has(hash))
-    if (lost.length > 0) throw new Error(`${lost.length} acknowledged transactions are lost, ${lost[0]} among them`)
-  } finally {
-    database.close()
-  }
+  await inspectLedger(home, ledger, acknowledged, 'must be recorded')
 }
 
 async function main(): Promise<number> {

@@ -2,7 +2,7 @@ import type { Address, KeyPair } from '../../../core/chain/keys.ts'
 import type { HonestNode } from '../honest.ts'
 import { blockJson, blockOn } from './forge.ts'
 import { Puppet } from './puppet.ts'
-import { highest, meetAll, type Stage, type Villain } from './troupe.ts'
+import { meetAll, silent, type Stage, type Villain } from './troupe.ts'
 
 /** An authority that makes two blocks at one height whenever it may make one, and shows each to other nodes. */
 export class Doubling implements Villain {
@@ -12,14 +12,7 @@ export class Doubling implements Villain {
 
   constructor(stage: Stage, key: KeyPair) {
     this.#stage = stage
-    this.#puppet = new Puppet({
-      stage,
-      key,
-      chainId: stage.chainId,
-      height: () => highest(stage.nodes),
-      joined: () => {},
-      heard: () => {},
-    })
+    this.#puppet = new Puppet({ ...silent(stage), key })
   }
 
   act(second: number): void {

@@ -1,6 +1,6 @@
 import { blockJson, blockOn } from './forge.ts'
 import { Puppet } from './puppet.ts'
-import { highest, someNode, type Stage, type Villain } from './troupe.ts'
+import { silent, someNode, type Stage, type Villain } from './troupe.ts'
 
 /** Makes two valid blocks at one height and sends each to one half of its peers. */
 export class Equivocating implements Villain {
@@ -10,13 +10,7 @@ export class Equivocating implements Villain {
 
   constructor(stage: Stage) {
     this.#stage = stage
-    this.#puppet = new Puppet({
-      stage,
-      chainId: stage.chainId,
-      height: () => highest(stage.nodes),
-      joined: () => {},
-      heard: () => {},
-    })
+    this.#puppet = new Puppet(silent(stage))
   }
 
   act(second: number): void {

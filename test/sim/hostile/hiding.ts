@@ -6,7 +6,7 @@ import { nonceFor } from '../engines.ts'
 import type { HonestNode } from '../honest.ts'
 import { blockJson, signed } from './forge.ts'
 import { Puppet } from './puppet.ts'
-import { highest, meetAll, someNode, type Stage, type Villain } from './troupe.ts'
+import { meetAll, silent, someNode, type Stage, type Villain } from './troupe.ts'
 
 /** Its branch must fit beside the chain of those who are to be convinced. */
 const blocksMax = 20
@@ -28,13 +28,7 @@ export class Hiding implements Villain {
 
   constructor(stage: Stage) {
     this.#stage = stage
-    this.#puppet = new Puppet({
-      stage,
-      chainId: stage.chainId,
-      height: () => highest(stage.nodes),
-      joined: () => {},
-      heard: () => {},
-    })
+    this.#puppet = new Puppet(silent(stage))
   }
 
   act(second: number): void {

@@ -4,7 +4,7 @@ import type { KeyPair } from '../../../core/chain/keys.ts'
 import type { Checkpoint } from '../../../core/index.ts'
 import type { HonestNode } from '../honest.ts'
 import { Puppet, type Link } from './puppet.ts'
-import { highest, meetAll, type Stage, type Villain } from './troupe.ts'
+import { highest, meetAll, silent, type Stage, type Villain } from './troupe.ts'
 
 const purpose = 'aurex/finality/1'
 
@@ -33,9 +33,8 @@ export class Perjury implements Villain {
     this.#stage = stage
     this.#silentUntil = stage.dice.chance(0.2) ? Number.POSITIVE_INFINITY : 0
     this.#key = key
-    const shared = { stage, chainId: stage.chainId, height: () => highest(stage.nodes) }
-    this.#puppet = new Puppet({ ...shared, key, joined: () => {}, heard: (_link, message) => this.#hear(message) })
-    this.#stranger = new Puppet({ ...shared, joined: (link) => this.#forge(link), heard: () => {} })
+    this.#puppet = new Puppet({ ...silent(stage), key, heard: (_link, message) => this.#hear(message) })
+    this.#stranger = new Puppet({ ...silent(stage), joined: (link) => this.#forge(link) })
   }
 
   act(second: number): void {

@@ -15,7 +15,7 @@ import { Hiding } from './hiding.ts'
 import type { HostileKind, LiarKind } from './kinds.ts'
 import { Lying } from './lying.ts'
 import { Perjury } from './perjury.ts'
-import type { Puppet } from './puppet.ts'
+import type { Puppet, PuppetParts } from './puppet.ts'
 import { Stalling } from './stalling.ts'
 import { TwoTongued } from './twotongued.ts'
 
@@ -103,3 +103,12 @@ export function someNode({ nodes, dice }: Pick<Stage, 'nodes' | 'dice'>): Honest
 }
 
 export const highest = (nodes: readonly HonestNode[]): number => Math.max(0, ...nodes.map(({ height }) => height))
+
+/** Parts of a puppet that passes for a node as high as the highest, and says nothing by itself. */
+export const silent = (stage: Stage): PuppetParts => ({
+  stage,
+  chainId: stage.chainId,
+  height: () => highest(stage.nodes),
+  joined: () => {},
+  heard: () => {},
+})

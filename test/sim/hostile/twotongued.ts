@@ -6,7 +6,7 @@ import { formatTimestamp } from '../../../core/chain/timestamp.ts'
 import type { HonestNode } from '../honest.ts'
 import { blockJson, signed } from './forge.ts'
 import { Puppet, type Link } from './puppet.ts'
-import { highest, meetAll, someNode, type Stage, type Villain } from './troupe.ts'
+import { meetAll, silent, someNode, type Stage, type Villain } from './troupe.ts'
 
 const purpose = 'aurex/bft/1'
 type Step = 'proposal' | 'prevote' | 'precommit'
@@ -24,14 +24,7 @@ export class TwoTongued implements Villain {
   constructor(stage: Stage, key: KeyPair) {
     this.#stage = stage
     this.#key = key
-    this.#puppet = new Puppet({
-      stage,
-      key,
-      chainId: stage.chainId,
-      height: () => highest(stage.nodes),
-      joined: () => {},
-      heard: (_link, message) => this.#hear(message),
-    })
+    this.#puppet = new Puppet({ ...silent(stage), key, heard: (_link, message) => this.#hear(message) })
   }
 
   act(second: number): void {
